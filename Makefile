@@ -1,0 +1,43 @@
+# Two commands do everything: `make demo` and `make test`. Both install what they need into .venv first.
+PYTHON ?= python3.11
+UV_VERSION := 0.13.9
+UV := .uv/bin/uv
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PYTHON_DOWNLOADS := never
+DEVICES ?= 1000
+ROUNDS ?= 2
+SEED ?= 7
+
+.PHONY: install demo test lint format test-slow bench clean
+
+install: .venv/.installed
+
+$(UV):
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+
+.venv/.installed: $(UV) pyproject.toml uv.lock
+	$(UV) sync --frozen --quiet --python $(PYTHON)
+	@touch $@
+
+demo: install
+	.venv/bin/tacita demo --devices $(DEVICES) --rounds $(ROUNDS) --seed $(SEED)
+
+lint: install
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+
+format: install
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+test: lint
+	.venv/bin/pytest -n 2 -m "not slow"
+
+test-slow: install
+	.venv/bin/pytest -n 2 -m slow
+
+clean:
+	rm -rf .venv .uv demo-out

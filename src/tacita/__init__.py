@@ -1,0 +1,1 @@
+"""tacita: the backend of federated learning for on-device assistants."""
