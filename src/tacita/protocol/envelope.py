@@ -42,7 +42,6 @@ class MalformedBody(ValueError):  # noqa: N818 - it names what the body is, and 
         self.field = field
 
 
-
 _KNOWN_PATH = re.compile(r"at `\$\.(\w+)")
 _MISSING = re.compile(r"missing required field `(\w+)`")
 Body = TypeVar("Body", Envelope, Enrolment)

@@ -1,0 +1,85 @@
+"""Sealing, signing, opening and verifying a submission under the device key (contract §2.2, §2.3)."""
+
+import base64
+import binascii
+import hmac
+import secrets
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tacita.crypto.errors import DoesNotOpen, MalformedBase64
+
+DEVICE_KEY_BYTES = 32
+NONCE_BYTES = 12
+TAG_BYTES = 16
+_NO_KEY = bytes(DEVICE_KEY_BYTES)
+
+
+def encode_base64(data: bytes) -> str:
+    """Return standard Base64 text with padding (contract §1.3)."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def decode_base64(text: str) -> bytes:
+    """Return the bytes of standard Base64 text with padding (contract §1.3).
+
+    Raises:
+        MalformedBase64: any other alphabet, missing padding, white space or stray bits.
+    """
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        raise MalformedBase64("not standard Base64") from None
+
+
+def seal(key: bytes, plaintext: bytes, associated_data: bytes | None = None) -> bytes:
+    """Return nonce ‖ AES-256-GCM ciphertext ‖ tag, CryptoKit's `SealedBox.combined` (contract §2.2).
+
+    Args:
+        key: 32 bytes.
+        plaintext: any length.
+        associated_data: none in the app's own format; format 2 and column sealing bind theirs.
+    """
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, plaintext, associated_data)
+
+
+def open_sealed(key: bytes, sealed: bytes, associated_data: bytes | None = None) -> bytes:
+    """Return the plaintext of `seal`.
+
+    Raises:
+        DoesNotOpen: too short, changed, or another key.
+    """
+    if len(sealed) < NONCE_BYTES + TAG_BYTES:
+        raise DoesNotOpen("sealed text is too short")
+    try:
+        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], memoryview(sealed)[NONCE_BYTES:], associated_data)
+    except InvalidTag:
+        raise DoesNotOpen("sealed text does not open") from None
+
+
+def sign(key: bytes, sealed: bytes) -> str:
+    """Return the app's form of the signature: Base64(HMAC-SHA256(key, sealed)) (contract §2.3)."""
+    return encode_base64(hmac.digest(key, sealed, "sha256"))
+
+
+def sign_sketch(key: bytes, sealed_text: str) -> str:
+    """Return the sketch's form: lower-case hex of HMAC-SHA256(key, the Base64 text) (contract §2.3)."""
+    return hmac.digest(key, sealed_text.encode(), "sha256").hex()
+
+
+def signature_matches(key: bytes | None, sealed: bytes, sealed_text: str, signature: str) -> bool:
+    """Tell whether `signature` is one of the two accepted forms (contract §2.3), in constant time.
+
+    Args:
+        key: the device key, or None for an unknown device, which costs the same work and never matches.
+        sealed: the bytes of `sealed_text`.
+        sealed_text: the Base64 text as it was sent.
+        signature: the text as it was sent.
+    """
+    used = _NO_KEY if key is None else key
+    given = signature.encode("utf-8", "surrogatepass")
+    app = hmac.compare_digest(sign(used, sealed).encode(), given)
+    sketch = hmac.compare_digest(sign_sketch(used, sealed_text).encode(), given)
+    return (app | sketch) and key is not None

@@ -1,0 +1,45 @@
+"""The closed sets of reasons for which the server says no (contract §2.5, §2.7), and the words it says it in."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Rule(StrEnum):
+    """A privacy rule's code, as the 403 shows it. All of these are *proved* on one graph (privacy §1)."""
+
+    UNKNOWN_FIELD = "unknown_field"
+    DEVICE_MISMATCH = "device_mismatch"
+    STALE_GRAPH = "stale_graph"
+    FUTURE_GRAPH = "future_graph"
+    FUTURE_NODE = "future_node"
+    NODE_COUNT = "node_count"
+    NODES_EXCEED_TOTAL = "nodes_exceed_total"
+    NOT_A_UUID = "not_a_uuid"
+    NOT_IN_SET = "not_in_set"
+    OUT_OF_RANGE = "out_of_range"
+    OFF_GRID = "off_grid"
+    FOLLOW_UP_WITHOUT_CONTINUATION = "follow_up_without_continuation"
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """A broken rule and the path of the field that broke it; never a value."""
+
+    rule: Rule
+    field: str
+
+
+class Refusal(StrEnum):
+    """Why a request was refused; the counter's reason. A 403 is counted under its first rule's code instead."""
+
+    BODY_TOO_LARGE = "body_too_large"
+    MALFORMED_BODY = "malformed_body"
+    UNKNOWN_DEVICE = "unknown_device"
+    WRONG_SIGNATURE = "wrong_signature"
+    DECRYPTION_FAILED = "decryption_failed"
+    MALFORMED_GRAPH = "malformed_graph"
+    BUDGET_SPENT = "budget_spent"
+    STORE_UNREACHABLE = "store_unreachable"
+    UNKNOWN_SERVER_KEY = "unknown_server_key"
+    WRAPPED_KEY_DOES_NOT_OPEN = "wrapped_key_does_not_open"
+    OTHER_KEY_ENROLLED = "other_key_enrolled"
