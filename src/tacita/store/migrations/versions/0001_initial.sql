@@ -1,0 +1,104 @@
+-- Enrolled devices; their keys are sealed under the key-encryption key (contract §5).
+CREATE TABLE devices (
+    device bytea PRIMARY KEY CHECK (length(device) = 32),
+    sealed_keys bytea NOT NULL,
+    enrolled_at timestamptz NOT NULL,
+    rekeyed_at timestamptz
+);
+
+-- Truncated HMACs of node ids under the device's key: a node counts once, in whatever round (privacy §3).
+CREATE TABLE counted_nodes (
+    device bytea NOT NULL REFERENCES devices ON DELETE CASCADE,
+    counted_at timestamptz NOT NULL,
+    tags bytea NOT NULL CHECK (length(tags) % 8 = 0)
+);
+CREATE INDEX counted_nodes_by_device ON counted_nodes (device, counted_at);
+CREATE INDEX counted_nodes_by_age ON counted_nodes (counted_at);
+
+-- Which envelopes were accepted, by keyed digest, so that a retry is answered and not counted (contract §2.7).
+CREATE TABLE accepted_envelopes (
+    digest bytea PRIMARY KEY CHECK (length(digest) = 32),
+    model_version text NOT NULL,
+    accepted_at timestamptz NOT NULL
+);
+CREATE INDEX accepted_envelopes_by_age ON accepted_envelopes (accepted_at);
+
+-- The state machine of a round (design §1). sealed_key is destroyed with the release or the abandonment.
+CREATE TABLE rounds (
+    round integer PRIMARY KEY CHECK (round > 0),
+    state text NOT NULL CHECK (state IN
+        ('collecting', 'closed', 'released', 'trained', 'evaluated', 'published', 'abandoned')),
+    model_version text NOT NULL UNIQUE,
+    sealed_key bytea,
+    reason text,
+    CHECK ((state IN ('collecting', 'closed')) = (sealed_key IS NOT NULL))
+);
+CREATE UNIQUE INDEX rounds_one_collecting ON rounds (state) WHERE state = 'collecting';
+
+-- The story of a round: each state it reached, when, and what was to say of it.
+CREATE TABLE round_events (
+    round integer NOT NULL REFERENCES rounds,
+    state text NOT NULL,
+    happened_at timestamptz NOT NULL,
+    detail text NOT NULL DEFAULT '',
+    PRIMARY KEY (round, state)
+);
+
+-- Bounded counts, sealed under the round's key, under a random per-round tag (privacy §2).
+CREATE TABLE contributions (
+    round integer NOT NULL REFERENCES rounds,
+    tag bytea NOT NULL CHECK (length(tag) = 32),
+    sealed bytea NOT NULL,
+    PRIMARY KEY (round, tag)
+);
+
+-- What was released: the noisy vector and its statement.
+CREATE TABLE releases (
+    round integer PRIMARY KEY REFERENCES rounds,
+    digest text NOT NULL UNIQUE,
+    released_at timestamptz NOT NULL,
+    body jsonb NOT NULL
+);
+
+-- Budget spent, per device tag, append-only, each row chained to the one before it (privacy §4).
+CREATE TABLE ledger (
+    entry bigint PRIMARY KEY,
+    tag bytea NOT NULL CHECK (length(tag) = 32),
+    round integer NOT NULL REFERENCES rounds,
+    nano_rho bigint NOT NULL CHECK (nano_rho > 0),
+    charged_at timestamptz NOT NULL,
+    chain bytea NOT NULL CHECK (length(chain) = 32),
+    UNIQUE (tag, round)
+);
+CREATE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN RAISE EXCEPTION 'the ledger is append-only'; END$$;
+CREATE TRIGGER ledger_append_only BEFORE UPDATE OR DELETE ON ledger
+    FOR EACH ROW EXECUTE FUNCTION ledger_is_append_only();
+CREATE TRIGGER ledger_no_truncate BEFORE TRUNCATE ON ledger
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only();
+
+-- The registry of models: what was made of each round, and whether it may ship.
+CREATE TABLE models (
+    version text PRIMARY KEY,
+    number integer NOT NULL UNIQUE CHECK (number > 0),
+    base_version text,
+    round integer UNIQUE REFERENCES rounds,
+    state text NOT NULL CHECK (state IN ('candidate', 'rejected', 'published')),
+    format text NOT NULL,
+    sha256 text NOT NULL CHECK (length(sha256) = 64),
+    size_bytes bigint NOT NULL CHECK (size_bytes > 0),
+    created_at timestamptz NOT NULL,
+    published_at timestamptz,
+    evaluation jsonb,
+    improvements jsonb NOT NULL DEFAULT '[]',
+    CHECK ((state = 'published') = (published_at IS NOT NULL))
+);
+
+-- Every refusal, counted by day, reason and app version (contract §2.7).
+CREATE TABLE refusals (
+    day date NOT NULL,
+    reason text NOT NULL,
+    app_version text NOT NULL,
+    refused bigint NOT NULL CHECK (refused > 0),
+    PRIMARY KEY (day, reason, app_version)
+);

@@ -1,0 +1,96 @@
+"""What the store keeps sealed, column by column: device keys, round keys, contributions (privacy §2)."""
+
+from dataclasses import dataclass
+
+from tacita.crypto.envelope import DEVICE_KEY_BYTES, open_sealed, seal
+from tacita.crypto.keyring import Keyring, keyed_tag, random_key
+from tacita.privacy.bounding import Counts
+from tacita.privacy.tables import CELLS
+from tacita.store.errors import StoreError
+from tacita.store.rounds import Round
+
+
+@dataclass(frozen=True)
+class DeviceKeys:
+    """A device's own key, and the key that names its nodes and envelopes, which outlives a re-key."""
+
+    device_key: bytes
+    dedupe_key: bytes
+
+    @classmethod
+    def enrolled_with(cls, device_key: bytes) -> "DeviceKeys":
+        """Return the pair of a newly enrolled device."""
+        return cls(device_key, keyed_tag(device_key, "dedupe", b""))
+
+
+def seal_device_keys(keyring: Keyring, device: bytes, keys: DeviceKeys) -> bytes:
+    """Seal a device's keys under the key-encryption key, bound to the device."""
+    return keyring.seal(keys.device_key + keys.dedupe_key, f"device/{device.hex()}")
+
+
+def open_device_keys(keyring: Keyring, device: bytes, sealed: bytes) -> DeviceKeys:
+    """Return the keys of `seal_device_keys`.
+
+    Raises:
+        DoesNotOpen: sealed for another device, or under another key-encryption key.
+    """
+    both = keyring.open(sealed, f"device/{device.hex()}")
+    return DeviceKeys(both[:DEVICE_KEY_BYTES], both[DEVICE_KEY_BYTES:])
+
+
+def ledger_tag(ledger_key: bytes, device: bytes) -> bytes:
+    """Return a device's name in the ledger: HMAC(ledger key, device), which outlives its enrolment (privacy §7)."""
+    return keyed_tag(ledger_key, "ledger", device)
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """An opened row: the device's counts of this round, and its name in the ledger."""
+
+    counts: Counts
+    ledger_tag: bytes
+
+
+@dataclass(frozen=True)
+class RoundKey:
+    """A round's own random key. When it is destroyed, nothing of the round's contributions can be opened again."""
+
+    round: int
+    key: bytes
+
+    def _label(self, tag: bytes) -> bytes:
+        return f"contribution/{self.round}/{tag.hex()}".encode()
+
+    def seal_contribution(self, tag: bytes, counts: Counts, name: bytes) -> bytes:
+        """Seal counts and the ledger's name of their device, bound to the round and the tag."""
+        return seal(self.key, counts.to_bytes() + name, self._label(tag))
+
+    def open_contribution(self, tag: bytes, sealed: bytes) -> Contribution:
+        """Return what `seal_contribution` sealed.
+
+        Raises:
+            DoesNotOpen: another round's, another tag's, or changed.
+        """
+        plain = open_sealed(self.key, sealed, self._label(tag))
+        return Contribution(Counts.from_bytes(plain[:CELLS]), plain[CELLS:])
+
+
+def new_round_key(keyring: Keyring, number: int) -> bytes:
+    """Return a fresh random round key, sealed under the key-encryption key."""
+    return keyring.seal(random_key(), f"round/{number}")
+
+
+def open_round_key(keyring: Keyring, current: Round) -> RoundKey:
+    """Return the key of a round that still has one.
+
+    Raises:
+        StoreError: the round was released or abandoned, and its key with it destroyed.
+    """
+    if current.sealed_key is None:
+        raise StoreError(f"the key of round {current.number} is destroyed")
+    return RoundKey(current.number, keyring.open(current.sealed_key, f"round/{current.number}"))
+
+
+def round_tag(key: RoundKey, device: bytes) -> bytes:
+    """Return a device's random-looking name within one round, which can't be linked to any other round's."""
+    return keyed_tag(key.key, "device", device)
