@@ -1,0 +1,1 @@
+"""The HTTP door: submit, enrol, models, health (contract §2 to §6). Never starts training."""

@@ -1,0 +1,53 @@
+"""The application: which path is answered by which endpoint, and the parts that live as long as a worker does."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tacita import __doc__ as description
+from tacita.api import enrol, health, models
+from tacita.api.door import Door, answer
+from tacita.api.submit import submit
+
+Endpoint = Callable[[Door, Request], Awaitable[Response]]
+OpenDoor = Callable[[], AbstractAsyncContextManager[Door]]
+
+_ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
+    ("POST", "/api/v1/learning-graphs/submit", submit),
+    ("GET", "/api/v1/keys", enrol.keys),
+    ("POST", "/api/v1/devices/enroll", enrol.enrol),
+    ("GET", "/api/v1/models/latest", models.latest),
+    ("GET", "/tuf/metadata/{name}", models.metadata),
+    ("GET", "/tuf/targets/{name}", models.target),
+    ("GET", "/health", health.health),
+)
+
+
+def create_app(open_door: OpenDoor) -> FastAPI:
+    """Return the ASGI application.
+
+    Args:
+        open_door: opens the shared parts when a worker starts, and closes them when it stops.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_door() as door:
+            app.state.door = door
+            yield
+
+    app = FastAPI(title="tacita", description=description or "", lifespan=lifespan)
+    for method, path, endpoint in _ROUTES:
+        app.router.add_route(path, _with_door(endpoint), methods=[method])
+    return app
+
+
+def _with_door(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    async def handle(request: Request) -> Response:
+        door: Door = request.app.state.door
+        return await answer(door, endpoint(door, request))
+
+    return handle

@@ -1,0 +1,83 @@
+"""`GET /api/v1/keys` and `POST /api/v1/devices/enroll` (contract §5.1 to §5.3)."""
+
+import hmac
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tacita.api import problems
+from tacita.api.door import Door, read_body
+from tacita.api.problems import Refused
+from tacita.crypto.envelope import decode_base64, encode_base64, sign
+from tacita.crypto.errors import DoesNotOpen, MalformedBase64
+from tacita.crypto.hpke import X25519_SUITE
+from tacita.protocol.answers import ServerKey, ServerKeys
+from tacita.protocol.envelope import Enrolment, MalformedBody, decode_body
+from tacita.protocol.refusals import Refusal
+from tacita.store import devices
+from tacita.store.connection import Connection, run_transaction
+from tacita.store.sealing import DeviceKeys, open_device_keys, seal_device_keys
+
+_CACHE = {"Cache-Control": "public, max-age=300"}
+_ENROLLED = {"status": "enrolled"}
+
+
+async def keys(door: Door, _request: Request) -> Response:
+    """Answer with the server's public enrolment keys (contract §5.1)."""
+    shown = [
+        ServerKey(pair.key_id, X25519_SUITE, encode_base64(pair.public_bytes), "active", None)
+        for pair in door.enrolment_keys.values()
+    ]
+    return problems.json_response(ServerKeys(shown), headers=_CACHE)
+
+
+async def enrol(door: Door, request: Request) -> Response:
+    """Answer an enrolment: 201 for a new device, 200 for the same key again or a proved re-key, else 409."""
+    body = await read_body(request)
+    try:
+        enrolment = decode_body(body, Enrolment)
+    except MalformedBody as error:
+        raise problems.malformed_body(error.field) from None
+    try:
+        sealed_key, device_key = _unwrap(door, enrolment)
+        status = await run_transaction(
+            door.pool, lambda connection: _enrol(door, connection, enrolment, sealed_key, device_key)
+        )
+    except Refused as refusal:
+        refusal.app_version = enrolment.app_version
+        raise
+    return problems.json_response(_ENROLLED, status)
+
+
+def _unwrap(door: Door, enrolment: Enrolment) -> tuple[bytes, bytes]:
+    pair = door.enrolment_keys.get(enrolment.key_id)
+    if pair is None:
+        raise problems.refused(422, Refusal.UNKNOWN_SERVER_KEY, "Malformed envelope: key_id")
+    try:
+        sealed_key = decode_base64(enrolment.sealed_key)
+        return sealed_key, pair.unwrap(sealed_key, enrolment.device_id_hash)
+    except MalformedBase64:
+        raise problems.malformed_body("sealedKey") from None
+    except DoesNotOpen:
+        raise problems.refused(400, Refusal.WRAPPED_KEY_DOES_NOT_OPEN, "Decryption failed") from None
+
+
+async def _enrol(
+    door: Door, connection: Connection, enrolment: Enrolment, sealed_key: bytes, device_key: bytes
+) -> int:
+    device, now = bytes.fromhex(enrolment.device_id_hash), door.clock()
+    fresh = seal_device_keys(door.keyring, device, DeviceKeys.enrolled_with(device_key))
+    if await devices.enrol(connection, device, fresh, now):
+        return 201
+    sealed = await devices.lock_keys(connection, device)
+    if sealed is None:
+        raise problems.refused(409, Refusal.OTHER_KEY_ENROLLED, "Device is being withdrawn")
+    enrolled = open_device_keys(door.keyring, device, sealed)
+    if not hmac.compare_digest(enrolled.device_key, device_key):
+        proof = sign(enrolled.device_key, sealed_key)
+        given = (enrolment.proof or "").encode("utf-8", "surrogatepass")
+        if not hmac.compare_digest(proof.encode(), given):
+            raise problems.refused(409, Refusal.OTHER_KEY_ENROLLED, "Another key is enrolled for this device")
+        rekeyed = seal_device_keys(door.keyring, device, DeviceKeys(device_key, enrolled.dedupe_key))
+        await devices.replace_keys(connection, device, rekeyed, now)
+    return 200

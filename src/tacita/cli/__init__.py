@@ -1,0 +1,38 @@
+"""The command line (design §4): one Typer application. Exit codes: 0 ok, 1 what was asked for failed, 2 usage."""
+
+import sys
+
+import typer
+
+from tacita.cli import demo, device, fleet, init, model, round_, serve
+from tacita.cli.screen import complain
+from tacita.errors import TacitaError
+
+app = typer.Typer(
+    name="tacita",
+    help="Learning graphs in, a better model out: privately, measured, signed.\n\n"
+    "Begin with `tacita demo`, or: `tacita init DIR`, `tacita serve DIR`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("init")(init.init)
+app.command("serve")(serve.serve)
+app.add_typer(round_.app, name="round")
+app.add_typer(model.app, name="model")
+app.add_typer(device.app, name="device")
+app.add_typer(fleet.app, name="fleet")
+app.command("demo")(demo.demo)
+app.command("drive", hidden=True)(serve.drive)
+
+
+def main() -> None:
+    """Run the command line; an error that we raise on purpose is one line on stderr and exit code 1."""
+    try:
+        app()
+    except TacitaError as error:
+        complain(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        complain("interrupted")
+        sys.exit(1)

@@ -1,0 +1,71 @@
+"""Opening the shared parts that commands work with: the database, the keys, the blobs, a driver's tools."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from tacita import config
+from tacita.api.door import Door
+from tacita.clock import system_clock
+from tacita.config import ROLES, Deployment
+from tacita.crypto.keyring import Keyring
+from tacita.rounds.launchers.local import LocalLauncher
+from tacita.rounds.workshop import Workshop
+from tacita.store.blobs import local_blobs
+from tacita.store.connection import Pool, open_pool
+from tacita.store.migrate import migrate
+
+_Result = TypeVar("_Result")
+_COMMAND_CONNECTIONS = 2
+
+
+@asynccontextmanager
+async def open_workshop(deployment: Deployment, dsn: str) -> AsyncIterator[Workshop]:
+    """Yield the tools of a round driver (or of a command that does a driver's step) on a running database."""
+    keyring = Keyring.load(deployment.keys)
+    async with open_pool(dsn, _COMMAND_CONNECTIONS) as pool:
+        yield Workshop(
+            pool=pool,
+            keyring=keyring,
+            blobs=local_blobs(deployment.blobs),
+            role_keys={role: keyring.get(f"tuf-{role}") for role in ROLES},
+            launcher=LocalLauncher(deployment.settings.training_timeout_seconds),
+            runs=deployment.runs,
+            round_size=deployment.settings.round_size,
+            clock=system_clock,
+        )
+
+
+@asynccontextmanager
+async def open_door(deployment: Deployment, dsn: str) -> AsyncIterator[Door]:
+    """Yield what the endpoints of one API worker share, on a running database."""
+    keyring = Keyring.load(deployment.keys)
+    async with open_pool(dsn, deployment.settings.pool_size) as pool:
+        yield Door(
+            pool=pool,
+            keyring=keyring,
+            enrolment_keys={pair.key_id: pair for pair in keyring.enrolment_keys()},
+            ledger_key=keyring.ledger_key(),
+            blobs=local_blobs(deployment.blobs),
+            clock=system_clock,
+        )
+
+
+def with_workshop(folder: Path, work: Callable[[Workshop], Awaitable[_Result]]) -> _Result:
+    """Open a deployment, bring its database up and up to date, and do `work` with a driver's tools."""
+    deployment = config.load(folder)
+
+    async def run(dsn: str) -> _Result:
+        async with open_workshop(deployment, dsn) as shop:
+            return await work(shop)
+
+    with deployment.database() as database:
+        migrate(database.dsn)
+        return asyncio.run(run(database.dsn))
+
+
+def with_pool(folder: Path, work: Callable[[Pool], Awaitable[_Result]]) -> _Result:
+    """Open a deployment and do `work` on its database."""
+    return with_workshop(folder, lambda shop: work(shop.pool))

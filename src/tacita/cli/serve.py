@@ -1,0 +1,195 @@
+"""`tacita serve`: the API, the round driver as a separate process, and the embedded PostgreSQL, all supervised."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import structlog
+import typer
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
+
+from tacita import config
+from tacita.api.app import create_app
+from tacita.api.door import Door
+from tacita.cli import screen
+from tacita.cli.parts import open_door, open_workshop
+from tacita.config import Database, Deployment
+from tacita.errors import TacitaError
+from tacita.rounds import driver
+from tacita.store.errors import StoreUnavailable
+from tacita.store.migrate import migrate
+
+_FOLDER_VARIABLE = "TACITA_SERVE_FOLDER"
+_DSN_VARIABLE = "TACITA_SERVE_DSN"
+_WATCH_S = 0.5
+_READY_WITHIN_S = 60
+
+_log = structlog.get_logger()
+
+
+class ServeError(TacitaError):
+    """The server can't start; the message says why."""
+
+
+def serve(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A deployment folder.")],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="API worker processes.")] = 1,
+    driver: Annotated[bool, typer.Option("--driver/--no-driver", help="Also drive rounds.")] = True,  # noqa: FBT002 - a flag
+) -> None:
+    """Serve the API and drive rounds; prints `ready http://…` when it accepts."""
+    log_to_stderr()
+    deployment = config.load(folder)
+    if deployment.below_minimum:
+        screen.warn_small_rounds(deployment.settings.round_size)
+    listener = _listen(host, port)
+    bound = f"http://{host}:{listener.getsockname()[1]}"
+    with deployment.database() as database:
+        migrate(database.dsn)
+        stopped = threading.Event()
+        watchers = [threading.Thread(target=_announce, args=(bound, stopped), daemon=True)]
+        if database.embedded is not None:
+            watchers.append(threading.Thread(target=_watch_database, args=(database, stopped), daemon=True))
+        if driver:
+            watchers.append(threading.Thread(target=_watch_driver, args=(deployment, stopped)))
+        for watcher in watchers:
+            watcher.start()
+        try:
+            _run_api(deployment, database, listener, workers)
+        finally:
+            stopped.set()
+            for watcher in watchers:
+                watcher.join()
+
+
+def log_to_stderr() -> None:
+    """Send structured logs to stderr, as JSON lines; stdout is for `ready`."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise ServeError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def _run_api(deployment: Deployment, database: Database, listener: socket.socket, workers: int) -> None:
+    os.environ[_FOLDER_VARIABLE] = str(deployment.folder)
+    os.environ[_DSN_VARIABLE] = database.dsn
+    settings = uvicorn.Config(
+        "tacita.cli.serve:worker_app",
+        factory=True,
+        workers=workers,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=10,
+        server_header=False,
+    )
+    server = uvicorn.Server(settings)
+    if workers == 1:
+        server.run(sockets=[listener])
+    else:
+        Multiprocess(settings, target=server.run, sockets=[listener]).run()
+
+
+def worker_app() -> FastAPI:
+    """Return the application of one worker process; the supervisor's environment says of which deployment."""
+    log_to_stderr()
+    deployment = config.load(Path(os.environ[_FOLDER_VARIABLE]))
+    dsn = os.environ[_DSN_VARIABLE]
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Door]:
+        async with open_door(deployment, dsn) as door:
+            yield door
+
+    return create_app(opened)
+
+
+def _announce(bound: str, stopped: threading.Event) -> None:
+    """Print `ready` once the API answers."""
+    for _ in range(int(_READY_WITHIN_S / 0.1)):
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{bound}/health", timeout=5, trust_env=False).status_code == httpx.codes.OK:
+                screen.say(f"ready {bound}")
+                return
+        if stopped.wait(0.1):
+            return
+
+
+def _watch_database(database: Database, stopped: threading.Event) -> None:
+    """Restart the embedded server whenever it died."""
+    while not stopped.wait(_WATCH_S):
+        try:
+            if database.embedded is not None:
+                database.embedded.ensure_running()
+        except StoreUnavailable as error:
+            _log.warning("database is down", error=str(error))
+
+
+def _watch_driver(deployment: Deployment, stopped: threading.Event) -> None:
+    """Keep one round driver running; end it when the server stops."""
+    command = [sys.executable, "-m", "tacita", "drive", str(deployment.folder), "--parent", str(os.getpid())]
+    while not stopped.is_set():
+        with subprocess.Popen(command, start_new_session=True) as process:
+            while process.poll() is None and not stopped.wait(_WATCH_S):
+                pass
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                process.wait()
+            else:
+                _log.warning("the round driver ended", exit_code=process.returncode)
+
+
+def drive(
+    folder: Annotated[Path, typer.Argument(metavar="DIR")],
+    parent: Annotated[int, typer.Option(help="End when this process is gone.")],
+) -> None:
+    """Drive rounds until SIGTERM; what `serve` starts beside the API."""
+    log_to_stderr()
+    deployment = config.load(folder)
+    with deployment.database() as database:
+        asyncio.run(_drive(deployment, database.dsn, parent))
+
+
+async def _drive(deployment: Deployment, dsn: str, parent: int) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    async def watch_parent() -> None:
+        while os.getppid() == parent:
+            await asyncio.sleep(_WATCH_S)
+        stop.set()
+
+    async with open_workshop(deployment, dsn) as shop:
+        watching = asyncio.create_task(watch_parent())
+        await driver.drive(shop, stop, deployment.settings.poll_seconds)
+        watching.cancel()

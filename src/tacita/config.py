@@ -1,0 +1,151 @@
+"""A deployment's folder and settings: `tacita.toml`, overruled by `TACITA_*` environment variables."""
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tacita.errors import TacitaError
+from tacita.privacy.policy import MIN_COHORT
+from tacita.store.postgres import EmbeddedPostgres
+
+CONFIG_NAME = "tacita.toml"
+ROLES = ("root", "targets", "snapshot", "timestamp")
+
+
+class ConfigError(TacitaError):
+    """The folder is not a deployment, or a setting is wrong; the message names which."""
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Each field may also come from the environment as `TACITA_<FIELD>`.
+
+    Attributes:
+        round_size: distinct devices that close a round and without which nothing is released.
+        database_url: an own PostgreSQL server instead of the embedded one.
+        poll_seconds: between two looks of the round driver at the collecting round.
+        training_timeout_seconds: after which a training run is killed.
+        pool_size: database connections of one API worker.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TACITA_", extra="forbid")
+
+    round_size: int = Field(default=MIN_COHORT, ge=1, le=10_000_000)
+    database_url: str | None = Field(default=None, min_length=1)
+    poll_seconds: float = Field(default=0.5, gt=0, le=3_600)
+    training_timeout_seconds: float = Field(default=3_600, gt=0)
+    pool_size: int = Field(default=8, ge=1, le=1_000)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment overrule the file, which overrules the defaults."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment folder and what lies where in it."""
+
+    folder: Path
+    settings: Settings
+
+    @property
+    def keys(self) -> Path:
+        """Sealed keys."""
+        return self.folder / "keys"
+
+    @property
+    def blobs(self) -> Path:
+        """Models by digest, and the TUF repository."""
+        return self.folder / "blobs"
+
+    @property
+    def runs(self) -> Path:
+        """Training runs, each a folder of release files, artefacts and logs."""
+        return self.folder / "runs"
+
+    @contextmanager
+    def database(self) -> Iterator["Database"]:
+        """Yield the running database: the own server's, or the embedded one, started if nobody has yet."""
+        if self.settings.database_url is not None:
+            yield Database(self.settings.database_url, None)
+            return
+        with EmbeddedPostgres(self.folder / "postgres") as server:
+            yield Database(server.dsn, server)
+
+    @property
+    def below_minimum(self) -> bool:
+        """Whether rounds are smaller than the privacy design allows outside of development."""
+        return self.settings.round_size < MIN_COHORT
+
+
+@dataclass(frozen=True)
+class Database:
+    """A running database: where it is, and its supervisor when it is the embedded one."""
+
+    dsn: str
+    embedded: EmbeddedPostgres | None
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+
+
+def _settings(values: dict[str, Any]) -> Settings:
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ConfigError(f"wrong setting: {_one_line(error)}") from None
+
+
+def is_deployment(folder: Path) -> bool:
+    """Tell whether `folder` was initialised to the end."""
+    return (folder / CONFIG_NAME).is_file()
+
+
+def planned(folder: Path, round_size: int | None) -> Deployment:
+    """Return the deployment that an initialisation is about to make in `folder`.
+
+    Raises:
+        ConfigError: a wrong setting.
+    """
+    return Deployment(folder.resolve(), _settings({} if round_size is None else {"round_size": round_size}))
+
+
+def write(deployment: Deployment) -> None:
+    """Write the configuration file, which makes the folder a deployment."""
+    values = deployment.settings.model_dump(exclude={"database_url"})
+    partial = deployment.folder / f"{CONFIG_NAME}.partial"
+    partial.write_text(tomli_w.dumps(values))
+    partial.replace(deployment.folder / CONFIG_NAME)
+
+
+def load(folder: Path) -> Deployment:
+    """Open an existing deployment.
+
+    Raises:
+        ConfigError: not a deployment, not TOML, an unknown or a wrong setting.
+    """
+    if not is_deployment(folder):
+        raise ConfigError(f"{folder} is not a deployment; make one with: tacita init {folder}")
+    try:
+        values = tomllib.loads((folder / CONFIG_NAME).read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{folder / CONFIG_NAME} cannot be read: {error}") from None
+    return Deployment(folder.resolve(), _settings(values))
+

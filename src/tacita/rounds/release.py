@@ -1,0 +1,59 @@
+"""closed → released: noise, charge and scrub in one transaction (privacy §4). After a crash all happened, or nothing.
+
+A device whose window can't pay is left out. With too few left, the round is abandoned: scrubbed, nothing charged.
+"""
+
+from datetime import datetime
+
+from tacita.privacy import accountant, bounding, policy
+from tacita.privacy.policy import NanoRho
+from tacita.privacy.release import Cohort, release
+from tacita.rounds.workshop import Workshop
+from tacita.store import contributions, ledger, releases, rounds
+from tacita.store.connection import Connection, run_transaction
+from tacita.store.rounds import Round, State
+from tacita.store.sealing import Contribution, open_round_key
+
+
+async def release_round(shop: Workshop, number: int) -> None:
+    """Make the one release of a closed round, or abandon it; a round that isn't closed any more is left alone."""
+
+    async def do(connection: Connection) -> None:
+        current = await rounds.lock(connection, number)
+        if current.state is not State.CLOSED:
+            return
+        now = shop.clock()
+        paying = await _paying(connection, await _opened(shop, connection, current), now)
+        await contributions.scrub(connection, number)
+        if len(paying) < shop.round_size:
+            reason = f"{len(paying)} devices can pay for a release; {shop.round_size} are needed"
+            await rounds.advance(connection, number, State.CLOSED, State.ABANDONED, now, reason)
+            return
+        cohort = Cohort(number, [bounding.clip(contribution.counts) for contribution in paying])
+        made = release(cohort, minimum=shop.round_size)
+        tags = [contribution.ledger_tag for contribution in paying]
+        await ledger.charge(connection, tags, number, made.statement.nano_rho, now)
+        await releases.add(connection, made, now)
+        detail = f"{made.statement.devices} devices, digest {made.digest()}"
+        await rounds.advance(connection, number, State.CLOSED, State.RELEASED, now, detail)
+
+    await run_transaction(shop.pool, do)
+
+
+async def _opened(shop: Workshop, connection: Connection, current: Round) -> list[Contribution]:
+    key = open_round_key(shop.keyring, current)
+    rows = await contributions.all_of(connection, current.number)
+    return [key.open_contribution(tag, sealed) for tag, sealed in rows]
+
+
+async def _paying(connection: Connection, cohort: list[Contribution], now: datetime) -> list[Contribution]:
+    """Return the contributions of devices whose window has room for this round's charge."""
+    spent = await ledger.histories(connection, [c.ledger_tag for c in cohort], now - policy.BUDGET_WINDOW)
+    return [
+        contribution
+        for contribution in cohort
+        if accountant.next_eligible(
+            [(when, NanoRho(amount)) for when, amount in spent.get(contribution.ledger_tag, [])], now
+        )
+        is None
+    ]
