@@ -16,7 +16,6 @@ from tacita.privacy.policy import MIN_COHORT
 from tacita.store.postgres import EmbeddedPostgres
 
 CONFIG_NAME = "tacita.toml"
-ROLES = ("root", "targets", "snapshot", "timestamp")
 
 
 class ConfigError(TacitaError):

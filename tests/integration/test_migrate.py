@@ -18,7 +18,7 @@ def test_migrating_makes_the_tables(empty_database: str) -> None:
     migrate(empty_database)
 
     with psycopg.connect(empty_database) as connection:
-        assert connection.execute("SELECT to_regclass('deployment') IS NOT NULL").fetchone() == (True,)
+        assert connection.execute("SELECT to_regclass('devices') IS NOT NULL").fetchone() == (True,)
 
 
 def test_migrating_twice_changes_nothing(database: str) -> None:

@@ -9,9 +9,8 @@ from starlette.responses import Response
 
 from tacita.api import problems
 from tacita.api.door import Door
-from tacita.protocol.models import LatestModel
+from tacita.protocol.answers import LatestModel
 from tacita.store import registry, releases
-from tacita.store.blobs import BlobMissing
 from tacita.store.connection import Connection, run_transaction
 from tacita.store.registry import Model
 
@@ -72,8 +71,5 @@ def _missing() -> Response:
 
 
 async def _blob(door: Door, name: str, media_type: str, headers: dict[str, str]) -> Response:
-    try:
-        data = await door.blobs.get_named(name)
-    except BlobMissing:
-        data = None
+    data = await door.blobs.get_named(name)
     return _missing() if data is None else Response(data, 200, headers, media_type)

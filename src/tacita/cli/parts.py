@@ -9,8 +9,9 @@ from typing import TypeVar
 from tacita import config
 from tacita.api.door import Door
 from tacita.clock import system_clock
-from tacita.config import ROLES, Deployment
+from tacita.config import Deployment
 from tacita.crypto.keyring import Keyring
+from tacita.models import trust
 from tacita.rounds.launchers.local import LocalLauncher
 from tacita.rounds.workshop import Workshop
 from tacita.store.blobs import local_blobs
@@ -30,7 +31,7 @@ async def open_workshop(deployment: Deployment, dsn: str) -> AsyncIterator[Works
             pool=pool,
             keyring=keyring,
             blobs=local_blobs(deployment.blobs),
-            role_keys={role: keyring.get(f"tuf-{role}") for role in ROLES},
+            role_keys={role: keyring.get(f"tuf-{role}") for role in trust.ROLES},
             launcher=LocalLauncher(deployment.settings.training_timeout_seconds),
             runs=deployment.runs,
             round_size=deployment.settings.round_size,

@@ -1,0 +1,125 @@
+"""Enrolling and submitting over HTTP (contract §2, §5), with the very same bytes again when the server was away."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime
+
+import httpx
+import msgspec
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+
+from tacita.crypto.envelope import decode_base64, encode_base64, seal, sign
+from tacita.crypto.hpke import X25519_SUITE, wrap
+from tacita.device.state import Device
+from tacita.errors import TacitaError
+from tacita.protocol.answers import ServerKeys, SubmitAnswer
+from tacita.protocol.dates import apple_seconds
+from tacita.protocol.envelope import Enrolment, Envelope
+from tacita.protocol.graph import LearningGraph
+
+_ATTEMPTS = 8
+_MAX_WAIT_S = 30.0
+
+
+class ServerAway(TacitaError):  # noqa: N818 - where the server is
+    """The server can't be reached or answered 503; nothing was accepted, and the same bytes may be sent again."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RefusedByServer(TacitaError):  # noqa: N818 - what happened
+    """The server said no for good; `status` is HTTP's, the message is the answer's detail."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(f"refused with {status}: {detail}")
+        self.status = status
+
+
+def seal_submission(device: Device, graph: LearningGraph, now: datetime) -> bytes:
+    """Return the body of a submission as the app writes it: sealed, signed, slashes escaped (contract §1.1, §2)."""
+    sealed = seal(device.key, msgspec.json.encode(graph))
+    envelope = Envelope(
+        device_id_hash=device.id_hash,
+        app_version=device.app_version,
+        model_version=device.model_version,
+        encrypted_data=encode_base64(sealed),
+        signature=sign(device.key, sealed),
+        timestamp=apple_seconds(now),
+    )
+    return msgspec.json.encode(envelope).replace(b"/", b"\\/")
+
+
+@dataclass(frozen=True)
+class Uploader:
+    """A device's connection to one server.
+
+    Attributes:
+        http: an open client whose base URL is the server's.
+        rng: spreads retries in time.
+    """
+
+    http: httpx.AsyncClient
+    rng: random.Random
+
+    async def enrol(self, device: Device) -> None:
+        """Wrap the device's key to the server's and enrol it (contract §5.2).
+
+        Raises:
+            RefusedByServer, ServerAway: the server said no, or can't be reached.
+        """
+        answer = await self._send("GET", "/api/v1/keys", None)
+        offered = msgspec.json.decode(answer.content, type=ServerKeys).keys
+        usable = [key for key in offered if key.suite == X25519_SUITE and key.status == "active"]
+        if not usable:
+            raise RefusedByServer(answer.status_code, "the server offers no enrolment key that this device can use")
+        sealed = wrap(decode_base64(usable[0].public_key), device.key, device.id_hash)
+        body = Enrolment(device.id_hash, device.app_version, usable[0].key_id, encode_base64(sealed))
+        await self._send("POST", "/api/v1/devices/enroll", msgspec.json.encode(body))
+        device.enrolled = True
+
+    async def submit(self, body: bytes) -> SubmitAnswer:
+        """Send a sealed submission; on a 503 or a lost connection the very same bytes again (contract §2.7).
+
+        Raises:
+            RefusedByServer, ServerAway: the server said no, or stayed away.
+        """
+        answer = await self._send("POST", "/api/v1/learning-graphs/submit", body)
+        return msgspec.json.decode(answer.content, type=SubmitAnswer)
+
+    async def _send(self, method: str, path: str, body: bytes | None) -> httpx.Response:
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(ServerAway),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=self._wait,
+            reraise=True,
+        )
+        return await attempts(self._once, method, path, body)
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Return the server's Retry-After, or a random share of an exponential back-off, in seconds."""
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, ServerAway) and error.retry_after_s is not None:
+            return min(error.retry_after_s, _MAX_WAIT_S)
+        return self.rng.uniform(0, min(0.1 * 2**state.attempt_number, _MAX_WAIT_S))
+
+    async def _once(self, method: str, path: str, body: bytes | None) -> httpx.Response:
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        try:
+            answer = await self.http.request(method, path, content=body, headers=headers)
+        except httpx.HTTPError as error:
+            raise ServerAway(f"{self.http.base_url} does not answer: {type(error).__name__}") from error
+        if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            seconds = answer.headers.get("Retry-After", "")
+            raise ServerAway("the server's store is away", float(seconds) if seconds.isdigit() else None)
+        if answer.is_error:
+            raise RefusedByServer(answer.status_code, _detail(answer))
+        return answer
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return "no detail"
