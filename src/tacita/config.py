@@ -147,4 +147,3 @@ def load(folder: Path) -> Deployment:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{folder / CONFIG_NAME} cannot be read: {error}") from None
     return Deployment(folder.resolve(), _settings(values))
-

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Concatenate, ParamSpec
 
 import structlog
@@ -44,11 +45,11 @@ class Door:
     ledger_key: bytes
     blobs: Blobs
     clock: Clock
-    uncounted: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    uncounted: Counter[tuple[date, str, str]] = field(default_factory=Counter)
 
     async def count(self, refusal: Refused) -> None:
         """Count a refusal by day, reason and app version; keep it for the next time when the store is away."""
-        self.uncounted[self.clock().date().isoformat(), refusal.reason.value, refusal.app_version] += 1
+        self.uncounted[self.clock().date(), refusal.reason.value, refusal.app_version] += 1
         batch, self.uncounted = self.uncounted, Counter()
 
         async def add(connection: Connection) -> None:

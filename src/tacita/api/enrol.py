@@ -62,9 +62,7 @@ def _unwrap(door: Door, enrolment: Enrolment) -> tuple[bytes, bytes]:
         raise problems.refused(400, Refusal.WRAPPED_KEY_DOES_NOT_OPEN, "Decryption failed") from None
 
 
-async def _enrol(
-    door: Door, connection: Connection, enrolment: Enrolment, sealed_key: bytes, device_key: bytes
-) -> int:
+async def _enrol(door: Door, connection: Connection, enrolment: Enrolment, sealed_key: bytes, device_key: bytes) -> int:
     device, now = bytes.fromhex(enrolment.device_id_hash), door.clock()
     fresh = seal_device_keys(door.keyring, device, DeviceKeys.enrolled_with(device_key))
     if await devices.enrol(connection, device, fresh, now):

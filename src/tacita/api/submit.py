@@ -57,9 +57,9 @@ async def submit(door: Door, request: Request) -> Response:
         refusal.app_version = envelope.app_version
         raise
     except StoreUnavailable:
-        refusal = problems.store_unreachable()
-        refusal.app_version = envelope.app_version
-        raise refusal from None
+        away = problems.store_unreachable()
+        away.app_version = envelope.app_version
+        raise away from None
 
 
 def _envelope(body: bytes) -> Envelope:
@@ -144,9 +144,7 @@ async def _require_budget(door: Door, connection: Connection, claim: _Claim) -> 
         raise problems.budget_spent(max(1, wait), eligible.date().isoformat())
 
 
-async def _count(
-    door: Door, connection: Connection, claim: _Claim, nodes: NodeColumns, current: rounds.Round
-) -> None:
+async def _count(door: Door, connection: Connection, claim: _Claim, nodes: NodeColumns, current: rounds.Round) -> None:
     """Merge the nodes that this device wasn't counted for yet into its one contribution of this round."""
     now = door.clock()
     key = open_round_key(door.keyring, current)

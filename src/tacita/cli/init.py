@@ -13,10 +13,11 @@ from tacita.cli.parts import open_workshop
 from tacita.clock import system_clock
 from tacita.config import ConfigError, Deployment
 from tacita.crypto.keyring import Keyring
-from tacita.models import policy_pack, trust
+from tacita.models import trust
+from tacita.models.genesis import genesis_pack
+from tacita.models.policy_pack import PACK_FORMAT, encode_pack
 from tacita.rounds.close import open_first
 from tacita.rounds.publish import publish_genesis
-from tacita.rounds.train import PACK_FORMAT
 from tacita.store.migrate import migrate
 from tacita.store.registry import Model
 
@@ -85,8 +86,8 @@ def _make(deployment: Deployment, done: Callable[[str], None]) -> None:
 
 
 async def _publish_genesis(deployment: Deployment, dsn: str) -> None:
-    pack = policy_pack.genesis_pack()
-    data = policy_pack.encode(pack)
+    pack = genesis_pack()
+    data = encode_pack(pack)
     async with open_workshop(deployment, dsn) as shop:
         digest = await shop.blobs.put(data)
         now = system_clock()

@@ -21,7 +21,7 @@ class UnknownModel(TacitaError):  # noqa: N818 - what was asked for
 
 
 @app.command("list")
-def list_(folder: Folder, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
+def list_(folder: Folder, as_json: Json = False) -> None:
     """List all models, oldest first."""
     models = with_pool(folder, lambda pool: run_transaction(pool, registry.everything))
     if as_json:
@@ -38,7 +38,7 @@ def list_(folder: Folder, as_json: Json = False) -> None:  # noqa: FBT002 - a fl
 def show(
     folder: Folder,
     version: Annotated[str, typer.Argument(help="A model version.")],
-    as_json: Json = False,  # noqa: FBT002 - a flag
+    as_json: Json = False,
 ) -> None:
     """Show one model: its evaluation and what the round's data said of it."""
     model = with_pool(folder, lambda pool: run_transaction(pool, lambda c: registry.get(c, version)))

@@ -18,7 +18,7 @@ Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 @app.command()
-def status(folder: Folder, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
+def status(folder: Folder, as_json: Json = False) -> None:
     """Show every round's story, the collecting round's devices, and the refusals by reason."""
 
     async def read(connection: Connection) -> dict[str, Any]:

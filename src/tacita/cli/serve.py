@@ -47,7 +47,7 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 takes a free one.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=64, help="API worker processes.")] = 1,
-    driver: Annotated[bool, typer.Option("--driver/--no-driver", help="Also drive rounds.")] = True,  # noqa: FBT002 - a flag
+    driver: Annotated[bool, typer.Option("--driver/--no-driver", help="Also drive rounds.")] = True,
 ) -> None:
     """Serve the API and drive rounds; prints `ready http://…` when it accepts."""
     log_to_stderr()
@@ -111,11 +111,10 @@ def _run_api(deployment: Deployment, database: Database, listener: socket.socket
         timeout_graceful_shutdown=10,
         server_header=False,
     )
-    server = uvicorn.Server(settings)
     if workers == 1:
-        server.run(sockets=[listener])
+        uvicorn.Server(settings).run(sockets=[listener])
     else:
-        Multiprocess(settings, target=server.run, sockets=[listener]).run()
+        Multiprocess(settings, sockets=[listener]).run()
 
 
 def worker_app() -> FastAPI:
@@ -185,7 +184,7 @@ async def _drive(deployment: Deployment, dsn: str, parent: int) -> None:
         loop.add_signal_handler(number, stop.set)
 
     async def watch_parent() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == parent:  # noqa: ASYNC110 - nothing in this process could set an event when its parent dies
             await asyncio.sleep(_WATCH_S)
         stop.set()
 

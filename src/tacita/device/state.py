@@ -1,4 +1,4 @@
-"""What a device knows: its identity and key, what it recorded, the model it applies. In memory, and on disk if wanted."""
+"""What a device knows: its identity and key, what it recorded, the model it applies. In memory, or on disk."""
 
 import secrets
 import uuid

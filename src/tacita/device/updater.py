@@ -65,7 +65,7 @@ def update(device: Device, base_url: str, folder: Path, root: bytes | None = Non
     data = fetch_verified(base_url, f"{latest.version}.json", folder, root)
     if hashlib.sha256(data).hexdigest() != latest.sha256:
         raise UntrustedModel(f"{latest.version} is signed, but is not what the server announced")
-    if policy_pack.decode(data).version != latest.version:
+    if policy_pack.decode_pack(data).version != latest.version:
         raise UntrustedModel(f"the file of {latest.version} holds another version")
     device.pack, device.model_version = data, latest.version
     return True

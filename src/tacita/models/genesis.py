@@ -1,5 +1,7 @@
 """The genesis pack: the policy that the app logs under today, before anything was learned."""
 
+from itertools import pairwise
+
 from tacita.models.policy_pack import GENESIS_VERSION, PolicyPack, Row
 from tacita.protocol import contexts
 
@@ -23,7 +25,7 @@ def genesis_pack() -> PolicyPack:
     The confidence that a model reports is taken at its word (the middle of its bin).
     """
     edges = (0.3, *contexts.CONFIDENCE_EDGES, 1.0)
-    middles = [round((low + high) / 2, 6) for low, high in zip(edges, edges[1:], strict=False)]
+    middles = [round((low + high) / 2, 6) for low, high in pairwise(edges)]
     return PolicyPack(
         version=GENESIS_VERSION,
         base_version=None,

@@ -55,7 +55,7 @@ def _whole_second(now: datetime) -> datetime:
 
 
 async def _write(storage: NamedStorage, by: Mapping[str, Signer], signed: Signed, name: str) -> bytes:
-    metadata = Metadata(signed)
+    metadata: Metadata[Any] = Metadata(signed)
     metadata.sign(by[signed.type])
     data = metadata.to_bytes()
     await storage.put_named(name, data, immutable=False)

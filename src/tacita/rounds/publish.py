@@ -17,9 +17,7 @@ async def _sign(shop: Workshop, model: Model) -> None:
     )
     custom = {"version": model.version, "base_version": model.base_version, "format": model.format}
     signers = trust.signers(shop.role_keys)
-    await trust.publish(
-        shop.blobs, signers, model.target_name, model.size_bytes, model.sha256, custom, shop.clock()
-    )
+    await trust.publish(shop.blobs, signers, model.target_name, model.size_bytes, model.sha256, custom, shop.clock())
 
 
 async def publish_genesis(shop: Workshop, model: Model) -> None:

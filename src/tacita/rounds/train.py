@@ -5,15 +5,15 @@ from typing import Any
 
 import msgspec
 
-from tacita.models.release_file import ReleaseEntry, ReleaseFile
+from tacita.models import release_file
+from tacita.models.policy_pack import PACK_FORMAT
+from tacita.models.release_file import ReleaseFile, encode_release_file
 from tacita.privacy.release import Release
 from tacita.rounds.workshop import StepFailed, Workshop
 from tacita.store import registry, releases, rounds
 from tacita.store.connection import Connection, run_transaction
 from tacita.store.registry import Model
 from tacita.store.rounds import Round, State
-
-PACK_FORMAT = "tacita/policy-pack/1"
 
 
 def _run_folder(shop: Workshop, made_from: list[Release]) -> Path:
@@ -26,33 +26,34 @@ def _run_folder(shop: Workshop, made_from: list[Release]) -> Path:
 async def _inputs(shop: Workshop, current: Round) -> tuple[Path, Model]:
     """Write the run's release file and base pack; return its folder and the base model."""
 
-    async def read(connection: Connection) -> tuple[list[Release], Model | None]:
-        return await releases.up_to(connection, current.number), await registry.latest(connection)
+    async def read(connection: Connection) -> tuple[list[Release], Model | None, dict[int | None, str | None]]:
+        ran = {model.round: model.base_version for model in await registry.everything(connection)}
+        return await releases.up_to(connection, current.number), await registry.latest(connection), ran
 
-    made_from, base = await run_transaction(shop.pool, read)
+    made_from, base, ran = await run_transaction(shop.pool, read)
     if base is None or not made_from:
         raise StepFailed(f"round {current.number} has no release or no base model to train from")
     folder = _run_folder(shop, made_from)
-    entries = [
-        ReleaseEntry(
-            round=r.statement.round,
-            digest=r.digest(),
-            model_version=current.model_version,
-            vector=r.vector,
-            sigma=r.statement.sigma,
-            devices=r.statement.devices,
-            nano_rho=r.statement.nano_rho,
-            epsilon=r.statement.epsilon,
-            delta=r.statement.delta,
-            policy_hash=r.statement.policy_hash,
-        )
-        for r in made_from
-    ]
-    (folder / "releases.json").write_bytes(
-        msgspec.json.encode(ReleaseFile(target_version=current.model_version, releases=entries))
-    )
+    entries = tuple(_entry(made, ran.get(made.statement.round) or base.version) for made in made_from)
+    file = ReleaseFile(target_version=current.model_version, releases=entries)
+    (folder / "releases.json").write_bytes(encode_release_file(file))
     (folder / "base.json").write_bytes(await shop.blobs.get(base.sha256))
     return folder, base
+
+
+def _entry(made: Release, model_version: str) -> release_file.Release:
+    return release_file.Release(
+        round=made.statement.round,
+        digest=made.digest(),
+        model_version=model_version,
+        vector=tuple(made.vector),
+        sigma=made.statement.sigma,
+        devices=made.statement.devices,
+        nano_rho=made.statement.nano_rho,
+        epsilon=made.statement.epsilon,
+        delta=made.statement.delta,
+        policy_hash=made.statement.policy_hash,
+    )
 
 
 async def train(shop: Workshop, current: Round) -> None:

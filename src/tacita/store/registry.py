@@ -8,9 +8,9 @@ from psycopg.types.json import Jsonb
 
 from tacita.store.connection import Connection
 
-_COLUMNS = (
-    "version, number, base_version, round, state, format, sha256, size_bytes, created_at, published_at,"
-    " evaluation, improvements"
+_SELECT = (
+    "SELECT version, number, base_version, round, state, format, sha256, size_bytes, created_at, published_at,"
+    " evaluation, improvements FROM models"
 )
 
 
@@ -40,8 +40,8 @@ class Model:
 async def add_candidate(connection: Connection, model: Model) -> None:
     """Insert a candidate; the same version again changes nothing (a repeated step)."""
     await connection.execute(
-        f"INSERT INTO models ({_COLUMNS}) VALUES (%s, %s, %s, %s, 'candidate', %s, %s, %s, %s, NULL, NULL, '[]')"
-        " ON CONFLICT (version) DO NOTHING",
+        "INSERT INTO models (version, number, base_version, round, state, format, sha256, size_bytes, created_at)"
+        " VALUES (%s, %s, %s, %s, 'candidate', %s, %s, %s, %s) ON CONFLICT (version) DO NOTHING",
         [
             model.version,
             model.number,
@@ -75,21 +75,19 @@ async def publish(connection: Connection, version: str, now: datetime) -> None:
 
 async def get(connection: Connection, version: str) -> Model | None:
     """Return a model by its version."""
-    cursor = await connection.execute(f"SELECT {_COLUMNS} FROM models WHERE version = %s", [version])
+    cursor = await connection.execute(f"{_SELECT} WHERE version = %s", [version])
     row = await cursor.fetchone()
     return None if row is None else Model(*row)
 
 
 async def latest(connection: Connection) -> Model | None:
     """Return the published model of the highest number, or None before the first."""
-    cursor = await connection.execute(
-        f"SELECT {_COLUMNS} FROM models WHERE state = 'published' ORDER BY number DESC LIMIT 1"
-    )
+    cursor = await connection.execute(f"{_SELECT} WHERE state = 'published' ORDER BY number DESC LIMIT 1")
     row = await cursor.fetchone()
     return None if row is None else Model(*row)
 
 
 async def everything(connection: Connection) -> list[Model]:
     """Return all models, oldest first."""
-    cursor = await connection.execute(f"SELECT {_COLUMNS} FROM models ORDER BY number")
+    cursor = await connection.execute(f"{_SELECT} ORDER BY number")
     return [Model(*row) for row in await cursor.fetchall()]

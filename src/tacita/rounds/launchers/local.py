@@ -43,5 +43,9 @@ class LocalLauncher:
                 await process.wait()
                 raise TrainingFailed(f"training took longer than {self.timeout_s:.0f} s and was killed") from None
         if code != 0:
-            lines = log.read_text(errors="replace").strip().splitlines()
-            raise TrainingFailed(f"training failed with exit code {code}: {lines[-1] if lines else 'no output'}")
+            raise TrainingFailed(f"training failed with exit code {code}: {_last_line(log)}")
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "no output"
