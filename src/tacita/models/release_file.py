@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from tacita.errors import TacitaError
+from tacita.models.policy_pack import PolicyPack, check_pack
 from tacita.protocol.ids import Version
 
 RELEASES_FORMAT = "tacita/releases/1"
@@ -46,11 +47,23 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleaseFile(msgspec.Struct, frozen=True, kw_only=True):
-    """All releases so far, oldest first, and the version that is to be trained from them."""
+    """All releases so far, oldest first, the version that is to be trained, and the packs that the devices ran."""
 
     target_version: Version
     releases: Annotated[tuple[Release, ...], msgspec.Meta(min_length=1)]
+    packs: tuple[PolicyPack, ...] = ()
     format: str = RELEASES_FORMAT
+
+    def pack(self, version: str) -> PolicyPack:
+        """Return the pack of a model version.
+
+        Raises:
+            ReleaseFileError: the file doesn't hold it.
+        """
+        for pack in self.packs:
+            if pack.version == version:
+                return pack
+        raise ReleaseFileError(f"The release file lacks the pack of {version}")
 
 
 def encode_release_file(file: ReleaseFile) -> bytes:
@@ -62,6 +75,7 @@ def decode_release_file(data: bytes) -> ReleaseFile:
     """Read a release file.
 
     Raises:
+        PackError: a pack in it is no policy.
         ReleaseFileError: not JSON, a missing key or wrong type, another format, no release, or rounds out of order.
     """
     try:
@@ -73,4 +87,6 @@ def decode_release_file(data: bytes) -> ReleaseFile:
     rounds = [release.round for release in file.releases]
     if rounds != sorted(set(rounds)):
         raise ReleaseFileError("The release file's rounds aren't in ascending order")
+    for pack in file.packs:
+        check_pack(pack)
     return file
