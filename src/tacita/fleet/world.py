@@ -7,7 +7,7 @@ are drawn from a seed; a learner never sees them. Regret is what a policy loses 
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -92,14 +92,14 @@ class World:
     @property
     def routing_weights(self) -> Array:
         """P(query type, complexity bin), 7 x 4, kinds of users being equally many."""
-        return self.query_mix.mean(0)[:, None] * _COMPLEXITY_MIX
+        return np.asarray(self.query_mix.mean(0)[:, None] * _COMPLEXITY_MIX)
 
     @property
     def emotion_weights(self) -> Array:
         """P(pleasure bin, arousal bin), 4 x 3, kinds of users being equally many."""
         pleasure = np.bincount(contexts.bins(_GRID, contexts.PLEASURE_EDGES), self.pleasure_mix.mean(0))
         arousal = np.bincount(contexts.bins(_GRID, contexts.AROUSAL_EDGES), self.arousal_mix)
-        return np.outer(pleasure, arousal)
+        return np.asarray(np.outer(pleasure, arousal), np.float64)
 
     def regret(self, pack: PolicyPack) -> Regret:
         """Return the regret of the policy as it runs, its exploration included."""
@@ -184,8 +184,3 @@ def user_rng(seed: int, user: int, round_number: int) -> np.random.Generator:
 def user_kind(user: int) -> int:
     """Return a user's kind; kinds are equally many."""
     return user % len(INCLINATION)
-
-
-def week_before(moment: datetime) -> datetime:
-    """Return the moment a week earlier: rounds cover a week each."""
-    return moment - timedelta(days=7)

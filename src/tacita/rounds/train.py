@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from tacita.models import release_file
-from tacita.models.policy_pack import PACK_FORMAT
+from tacita.models.policy_pack import PACK_FORMAT, decode_pack
 from tacita.models.release_file import ReleaseFile, encode_release_file
 from tacita.privacy.release import Release
 from tacita.rounds.workshop import StepFailed, Workshop
@@ -26,16 +26,19 @@ def _run_folder(shop: Workshop, made_from: list[Release]) -> Path:
 async def _inputs(shop: Workshop, current: Round) -> tuple[Path, Model]:
     """Write the run's release file and base pack; return its folder and the base model."""
 
-    async def read(connection: Connection) -> tuple[list[Release], Model | None, dict[int | None, str | None]]:
-        ran = {model.round: model.base_version for model in await registry.everything(connection)}
-        return await releases.up_to(connection, current.number), await registry.latest(connection), ran
+    async def read(connection: Connection) -> tuple[list[Release], Model | None, list[Model]]:
+        made_from = await releases.up_to(connection, current.number)
+        return made_from, await registry.latest(connection), await registry.everything(connection)
 
-    made_from, base, ran = await run_transaction(shop.pool, read)
+    made_from, base, models = await run_transaction(shop.pool, read)
     if base is None or not made_from:
         raise StepFailed(f"round {current.number} has no release or no base model to train from")
     folder = _run_folder(shop, made_from)
+    ran = {model.round: model.base_version for model in models}
     entries = tuple(_entry(made, ran.get(made.statement.round) or base.version) for made in made_from)
-    file = ReleaseFile(target_version=current.model_version, releases=entries)
+    needed = {entry.model_version for entry in entries}
+    packs = tuple([decode_pack(await shop.blobs.get(m.sha256)) for m in models if m.version in needed])
+    file = ReleaseFile(target_version=current.model_version, releases=entries, packs=packs)
     (folder / "releases.json").write_bytes(encode_release_file(file))
     (folder / "base.json").write_bytes(await shop.blobs.get(base.sha256))
     return folder, base

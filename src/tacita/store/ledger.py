@@ -81,3 +81,14 @@ def broken_at(entries: Sequence[Entry]) -> int | None:
             return position
         previous = entry.chain
     return None
+
+
+async def most_spent(connection: Connection, since: datetime) -> int:
+    """Return the nano-rho that the most charged device spent from `since` on; 0 when nobody spent any."""
+    cursor = await connection.execute(
+        "SELECT coalesce(max(spent), 0) FROM"
+        " (SELECT sum(nano_rho) AS spent FROM ledger WHERE charged_at >= %s GROUP BY tag) AS sums",
+        [since],
+    )
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])

@@ -1,1 +1,1 @@
-"""A process of its own: reads a release file, writes a policy pack or its evaluation. No database, no keys, no network."""
+"""A process of its own: from a release file to a policy pack or its evaluation. No database, no keys, no network."""

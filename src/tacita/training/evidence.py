@@ -60,7 +60,7 @@ class Evidence:
         expected = _floored(seen.sum(-1))[..., None] * logged
         tolerance = (_POLICY_TOLERANCE * expected) ** 2
         drawn = expected + tolerance / (tolerance + 2 * self.noise) * (seen - expected)
-        return np.maximum(drawn, expected / 4)
+        return np.asarray(np.maximum(drawn, expected / 4))
 
     def surplus(self) -> tuple[Array, float]:
         """Return yes minus what the table's rate would give, a cell, and its privacy noise's variance."""

@@ -67,8 +67,8 @@ class _Gain:
 
     def measured(self, name: str) -> Measured:
         margin = QUANTILE * sqrt(self.variance)
-        low, high = self.estimate - margin, self.estimate + margin
-        return Measured(name, *(round(_HUNDRED * x, 3) for x in (self.estimate, low, high)))
+        estimate, low, high = (round(_HUNDRED * (self.estimate + x), 3) for x in (0.0, -margin, margin))
+        return Measured(name, estimate, low, high)
 
 
 def evaluate(file: ReleaseFile, base: PolicyPack, candidate: PolicyPack) -> Evaluation:
@@ -104,7 +104,8 @@ def _verdict(components: list[Measured], round_number: int, base_version: str) -
     worse = [part for part in parts if part.high < 0]
     where = f"measured off-policy on the release of round {round_number} against {base_version}"
     if worse:
-        return Evaluation(better=False, reason=f"{_words(worse[0])}: worse, {where}", improvements=[], components=components)
+        reason = f"worse: {_words(worse[0])}, {where}"
+        return Evaluation(better=False, reason=reason, improvements=[], components=components)
     if total.low <= 0:
         reason = f"not measurably better: {_words(total)}, {where}"
         return Evaluation(better=False, reason=reason, improvements=[], components=components)
