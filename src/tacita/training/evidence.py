@@ -31,16 +31,18 @@ class Evidence:
     Attributes:
         counts: noisy counts, context axes x [choice axis] x 2.
         noise: the variance of the privacy noise in each count.
+        releases: how many releases were summed.
     """
 
     counts: Array
     noise: float
+    releases: int
 
     @classmethod
     def of(cls, releases: Sequence[Release], table: Table) -> "Evidence":
         """Sum a table over releases: post-processing, free of charge (privacy §5)."""
         counts = sum((tables.table_counts(r.vector, table) for r in releases), np.zeros(table.shape))
-        return cls(counts, sum((r.sigma / table.fixed_weight) ** 2 for r in releases))
+        return cls(counts, sum((r.sigma / table.fixed_weight) ** 2 for r in releases), len(releases))
 
     @property
     def rate(self) -> float:

@@ -139,8 +139,9 @@ def _gain(file: ReleaseFile, base: PolicyPack, table: Table, policy: Policy) -> 
 
     def weights(counts: Array) -> Array:
         """Return what each count adds to the estimate: the importance-weighted change of its choice's probability."""
-        seen = Evidence(counts, newest.noise)
-        learned = policy(Evidence(earlier.counts + counts, earlier.noise + newest.noise), logged)
+        seen = Evidence(counts, newest.noise, 1)
+        summed = Evidence(earlier.counts + counts, earlier.noise + newest.noise, earlier.releases + 1)
+        learned = policy(summed, logged)
         context = seen.totals().sum(-1, keepdims=True)
         change = (learned - now) * context / (seen.totals(ran) * context.sum())
         return np.stack([-seen.rate * change, (1 - seen.rate) * change], -1)

@@ -21,7 +21,10 @@ Array = npt.NDArray[np.float64]
 
 ROUTING_SHARPNESS, ROUTING_FLOOR = 1.0, 0.05
 EMOTION_SHARPNESS, EMOTION_FLOOR = 0.6, 0.02
-"""Sharper packs lose less today, but what they hardly try, the next round can hardly measure (docs/decisions)."""
+FULL_SHARPNESS_RELEASES = 3
+"""Explore first, exploit later: what a sharp pack hardly tries, the next round can hardly measure. So sharpness grows
+with each release, up to this many (docs/decisions)."""
+
 _DIGITS = 6
 _phi = np.vectorize(lambda x: 0.5 * (1 + erf(x / sqrt(2))))
 
@@ -42,7 +45,7 @@ def routing_policy(evidence: Evidence, logged: Array) -> Array:
     each = np.arange(gain.size)
     own = pairs[each, :, each, :]
     deviation = np.sqrt(own[:, 0, 0] + own[:, 1, 1] - 2 * own[:, 0, 1]).reshape(gain.shape)
-    better = np.asarray(_phi(ROUTING_SHARPNESS * gain / deviation), np.float64)
+    better = np.asarray(_phi(_sharpness(ROUTING_SHARPNESS, evidence) * gain / deviation), np.float64)
     return np.asarray(ROUTING_FLOOR + (1 - 2 * ROUTING_FLOOR) * better)
 
 
@@ -56,9 +59,14 @@ def emotion_policy(evidence: Evidence, logged: Array) -> Array:
     centred = np.eye(emotions) - 1 / emotions
     spread = np.einsum("ij,cjk,ki->c", centred, own, centred) / (emotions - 1)
     deviation = np.sqrt(spread).reshape(*belief.mean.shape[:-1], 1)
-    weight = np.exp(EMOTION_SHARPNESS * (belief.mean - belief.mean.max(-1, keepdims=True)) / deviation)
+    sharpness = _sharpness(EMOTION_SHARPNESS, evidence)
+    weight = np.exp(sharpness * (belief.mean - belief.mean.max(-1, keepdims=True)) / deviation)
     share = weight / weight.sum(-1, keepdims=True)
-    return EMOTION_FLOOR + (1 - emotions * EMOTION_FLOOR) * np.asarray(share)
+    return np.asarray(EMOTION_FLOOR + (1 - emotions * EMOTION_FLOOR) * share)
+
+
+def _sharpness(of_one_release: float, evidence: Evidence) -> float:
+    return of_one_release * min(evidence.releases, FULL_SHARPNESS_RELEASES)
 
 
 def learn(file: ReleaseFile, base: PolicyPack) -> PolicyPack:
