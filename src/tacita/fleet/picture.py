@@ -33,8 +33,8 @@ def draw(world: World, packs: Sequence[PolicyPack], path: Path) -> None:
     _draw_routing(grid[0, 1], truth, 'truth: points gained by "quality"', "{:+.1f}")
     _draw_routing(grid[0, 2], 100 * (np.array(last.routing) - 0.5), f'{last.version}: P("quality") - 50 %', "{:+.0f}")
     _draw_emotion_gain(grid[1, 0], world, packs)
-    _draw_emotion(grid[1, 1], world.emotion, world, "truth: the emotion that works best")
-    _draw_emotion(grid[1, 2], np.array(last.emotion), world, f"{last.version}: the emotion it believes in")
+    _draw_emotion(grid[1, 1], world.emotion, world, "truth: what works best")
+    _draw_emotion(grid[1, 2], np.array(last.emotion), world, f"{last.version}: what it believes in")
     figure.suptitle("What was learned against the truth (simulated world)")
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
@@ -55,7 +55,8 @@ def _draw_routing(axes: Axes, values: np.ndarray, title: str, form: str) -> None
     span = float(np.abs(values).max()) or 1.0
     axes.imshow(values, cmap="RdBu", vmin=-span, vmax=span, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
-        axes.text(column, row, form.format(value), ha="center", va="center", fontsize=9)
+        colour = "white" if abs(value) > 0.6 * span else "black"
+        axes.text(column, row, form.format(value), ha="center", va="center", fontsize=9, color=colour)
     axes.set_yticks(range(len(contexts.QUERY_TYPES)), contexts.QUERY_TYPES)
     axes.set_xticks(range(contexts.COMPLEXITY_BINS), _intervals(0, contexts.COMPLEXITY_EDGES, 1))
     axes.set_xlabel("query complexity")
@@ -80,13 +81,14 @@ def _draw_emotion(axes: Axes, scores: np.ndarray, world: World, title: str) -> N
     lost = 100 * (world.emotion.max(-1) - np.take_along_axis(world.emotion, chosen[..., None], -1)[..., 0])
     axes.imshow(lost, cmap="Reds", vmin=0, vmax=20, aspect="auto")
     for (row, column), emotion in np.ndenumerate(chosen):
-        label = f"{contexts.EMOTIONS[emotion]}\n-{lost[row, column]:.1f}"
+        missed = f"\n-{lost[row, column]:.1f}" if lost[row, column] >= 0.05 else ""
+        label = f"{contexts.EMOTIONS[emotion]}{missed}"
         axes.text(column, row, label, ha="center", va="center", fontsize=9)
     axes.set_yticks(range(contexts.PLEASURE_BINS), _intervals(-1, contexts.PLEASURE_EDGES, 1))
     axes.set_xticks(range(contexts.AROUSAL_BINS), _intervals(-1, contexts.AROUSAL_EDGES, 1))
     axes.set_ylabel("pleasure")
     axes.set_xlabel("arousal")
-    axes.set_title(f"{title} (points lost)")
+    axes.set_title(f"{title} (emotion, points lost)")
 
 
 def _intervals(low: float, edges: tuple[float, ...], high: float) -> list[str]:
