@@ -35,7 +35,7 @@ async def release_round(shop: Workshop, number: int) -> None:
         await ledger.charge(connection, tags, number, made.statement.nano_rho, now)
         await releases.add(connection, made, now)
         detail = f"{made.statement.devices} devices, digest {made.digest()}"
-        await rounds.advance(connection, number, State.CLOSED, State.RELEASED, now, detail)
+        await rounds.advance(connection, number, State.CLOSED, State.RELEASED, shop.clock(), detail)
 
     await run_transaction(shop.pool, do)
 
