@@ -5,12 +5,7 @@ import base64
 import json
 import os
 import random
-import signal
-import subprocess
-import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 from tests.graphs import graph
+from tests.serving import served
 
 from tacita import config
 from tacita.cli.init import make_deployment
@@ -31,24 +27,8 @@ DEVICES = 3
 CANARY_APP = "9.9.9-canary"
 
 
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve a deployment in a process group of its own, without a driver; end all of it with SIGTERM."""
-    command = [sys.executable, "-m", "tacita", "serve", str(folder), "--port", "0", "--no-driver"]
-    with (
-        (folder / "serve.log").open("a") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as server,
-    ):
-        assert server.stdout is not None
-        try:
-            yield server.stdout.readline().split()[1]
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(60)
-
-
 def _graph(device: Device, seed: int) -> dict[str, Any]:
-    made = graph(seed, 30, device.id_hash, system_clock())
+    made = graph(seed, 10, device.id_hash, system_clock())
     for node in made["nodes"]:
         node["wordCount"] = 7331
         node["confidence"] = 0.73317331
