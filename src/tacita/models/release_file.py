@@ -12,6 +12,8 @@ from tacita.models.policy_pack import PolicyPack, check_pack
 from tacita.protocol.ids import Version
 
 RELEASES_FORMAT = "tacita/releases/1"
+VECTOR_CELLS = 452
+"""How many numbers a release has (privacy §3); `privacy.tables` says what they are."""
 
 
 class ReleaseFileError(TacitaError):
@@ -37,7 +39,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     round: Annotated[int, msgspec.Meta(ge=1)]
     digest: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{2,128}\Z")]
     model_version: Version
-    vector: tuple[int, ...]
+    vector: Annotated[tuple[int, ...], msgspec.Meta(min_length=VECTOR_CELLS, max_length=VECTOR_CELLS)]
     sigma: Annotated[float, msgspec.Meta(ge=0)]
     devices: Annotated[int, msgspec.Meta(ge=1)]
     nano_rho: int
