@@ -1,10 +1,9 @@
 """What every endpoint works with, and how each of them reads a body, refuses and counts its refusals."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Concatenate, ParamSpec
 
 import structlog
 from starlette.requests import Request
@@ -22,7 +21,6 @@ from tacita.store.connection import Connection, Pool, run_transaction
 from tacita.store.errors import StoreUnavailable
 
 _log = structlog.get_logger()
-_Parameters = ParamSpec("_Parameters")
 
 
 @dataclass
@@ -77,9 +75,6 @@ async def read_body(request: Request) -> bytes:
         if len(body) > MAX_BODY_BYTES:
             raise problems.body_too_large()
     return bytes(body)
-
-
-Endpoint = Callable[Concatenate[Door, Request, _Parameters], Awaitable[Response]]
 
 
 async def answer(door: Door, work: Awaitable[Response]) -> Response:

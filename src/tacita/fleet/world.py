@@ -28,6 +28,7 @@ _COMPLEXITY_MIX = np.array([0.22, 0.30, 0.28, 0.20])
 _GRID = np.round(np.arange(-5, 6) / 5, 1)
 _LATENCY_S = np.array([1.1, 2.6])
 _DAY_S = 86_400.0
+_FOLLOW_UP = 0.6
 
 
 @dataclass(frozen=True)
@@ -132,38 +133,29 @@ class World:
             count: how many interactions.
             until: the time of the last one; they cover the week before.
         """
-        query = rng.choice(len(contexts.QUERY_TYPES), count, p=self.query_mix[kind])
-        complexity_bin = rng.choice(contexts.COMPLEXITY_BINS, count, p=_COMPLEXITY_MIX)
-        edges = np.array((0.0, *contexts.COMPLEXITY_EDGES, 1.0))
-        complexity = rng.uniform(edges[complexity_bin] + 0.001, edges[complexity_bin + 1] - 0.001)
-        pleasure = rng.choice(_GRID, count, p=self.pleasure_mix[kind])
-        arousal = rng.choice(_GRID, count, p=self.arousal_mix)
-        dominance = rng.choice(_GRID, count)
-        p_bin, a_bin = (
-            contexts.bins(pleasure, contexts.PLEASURE_EDGES),
-            contexts.bins(arousal, contexts.AROUSAL_EDGES),
-        )
-        model = (rng.random(count) < np.array(pack.routing)[query, complexity_bin]).astype(np.intp)
-        cumulative = np.cumsum(np.array(pack.emotion)[p_bin, a_bin], axis=1)[:, :-1]
+        asked = self._asked(rng, kind, count)
+        model = (rng.random(count) < np.array(pack.routing)[asked.query, asked.complexity_bin]).astype(np.intp)
+        cumulative = np.cumsum(np.array(pack.emotion)[asked.mood_bins], axis=1)[:, :-1]
         emotion = (rng.random((count, 1)) >= cumulative).sum(1)
         p_continued = (
-            INCLINATION[kind] + self.routing[query, complexity_bin, model] + self.emotion[p_bin, a_bin, emotion]
+            INCLINATION[kind]
+            + self.routing[asked.query, asked.complexity_bin, model]
+            + self.emotion[*asked.mood_bins, emotion]
         )
         continued = rng.random(count) < p_continued
-        follow_up = continued & (rng.random(count) < 0.6)
-        escalated = rng.random(count) < self.escalation[query, complexity_bin]
+        follow_up = continued & (rng.random(count) < _FOLLOW_UP)
+        escalated = rng.random(count) < self.escalation[asked.query, asked.complexity_bin]
         latency = np.minimum(_LATENCY_S[model] * rng.lognormal(0, 0.4, count), 3_600)
         confidence = np.clip(0.25 + 0.9 * p_continued + rng.normal(0, 0.15, count), 0, 1)
-        words = np.maximum(1, (30 * complexity).astype(int))
         times = np.sort(rng.uniform(-7 * _DAY_S, 0, count)) + apple_seconds(until)
         return [
             Node(
                 id=str(uuid.UUID(bytes=rng.bytes(16), version=4)).upper(),
                 timestamp=float(times[i]),
-                query_type=contexts.QUERY_TYPES[query[i]],
-                query_complexity=round(float(complexity[i]), 4),
-                word_count=int(words[i]),
-                user_emotion_bucket=EmotionBucket(float(pleasure[i]), float(arousal[i]), float(dominance[i])),
+                query_type=contexts.QUERY_TYPES[asked.query[i]],
+                query_complexity=round(float(asked.complexity[i]), 4),
+                word_count=max(1, int(30 * asked.complexity[i])),
+                user_emotion_bucket=EmotionBucket(*asked.mood[i].tolist()),
                 model_selected_emotion=contexts.EMOTIONS[emotion[i]],
                 model_used=contexts.MODELS[model[i]],
                 response_time=round(float(latency[i]), 4),
@@ -174,6 +166,31 @@ class World:
             )
             for i in range(count)
         ]
+
+    def _asked(self, rng: np.random.Generator, kind: int, count: int) -> "_Asked":
+        query = rng.choice(len(contexts.QUERY_TYPES), count, p=self.query_mix[kind])
+        complexity_bin = rng.choice(contexts.COMPLEXITY_BINS, count, p=_COMPLEXITY_MIX)
+        edges = np.array((0.0, *contexts.COMPLEXITY_EDGES, 1.0))
+        complexity = rng.uniform(edges[complexity_bin] + 0.001, edges[complexity_bin + 1] - 0.001)
+        pleasure = rng.choice(_GRID, count, p=self.pleasure_mix[kind])
+        arousal = rng.choice(_GRID, count, p=self.arousal_mix)
+        return _Asked(query, complexity_bin, complexity, np.stack([pleasure, arousal, rng.choice(_GRID, count)], 1))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What users brought, before any choice was made: `mood` is n x 3, pleasure, arousal, dominance."""
+
+    query: npt.NDArray[np.int64]
+    complexity_bin: npt.NDArray[np.int64]
+    complexity: Array
+    mood: Array
+
+    @property
+    def mood_bins(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """The bins of pleasure and of arousal."""
+        pleasure, arousal, _ = self.mood.T
+        return contexts.bins(pleasure, contexts.PLEASURE_EDGES), contexts.bins(arousal, contexts.AROUSAL_EDGES)
 
 
 def user_rng(seed: int, user: int, round_number: int) -> np.random.Generator:

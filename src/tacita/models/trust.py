@@ -156,6 +156,10 @@ async def publish(
     await _write_chain(storage, by, targets, snapshot.version + 1, timestamp.version + 1, now)
 
 
+def _ageing(signed: Signed, now: datetime) -> bool:
+    return signed.expires - now < LIFETIMES[signed.type] / 2
+
+
 async def refresh(storage: NamedStorage, by: Mapping[str, Signer], now: datetime) -> None:
     """Sign anew what has less than half of its life left, so that the chain never expires while we are here.
 
@@ -164,15 +168,27 @@ async def refresh(storage: NamedStorage, by: Mapping[str, Signer], now: datetime
     """
     now = _whole_second(now)
     timestamp, snapshot, targets = await _tip(storage)
-
-    def ageing(signed: Signed) -> bool:
-        return signed.expires - now < LIFETIMES[signed.type] / 2
-
-    if ageing(targets):
+    await _refresh_root(storage, by, now)
+    if _ageing(targets, now):
         targets.version += 1
         targets.expires = now + LIFETIMES[Targets.type]
         await _write_chain(storage, by, targets, snapshot.version + 1, timestamp.version + 1, now)
-    elif ageing(snapshot) or ageing(timestamp):
+    elif _ageing(snapshot, now):
         snapshot.version += 1
         snapshot.expires = now + LIFETIMES[Snapshot.type]
         await _write_tip(storage, by, snapshot, timestamp.version + 1, now)
+    elif _ageing(timestamp, now):
+        timestamp.version += 1
+        timestamp.expires = now + LIFETIMES[Timestamp.type]
+        await _write(storage, by, timestamp, _TIMESTAMP)
+
+
+async def _refresh_root(storage: NamedStorage, by: Mapping[str, Signer], now: datetime) -> None:
+    """Sign the next root with the same keys when the last one is ageing; clients walk from root to root."""
+    root = await _read(storage, "metadata/1.root.json", Root)
+    while await storage.get_named(f"metadata/{root.version + 1}.root.json") is not None:
+        root = await _read(storage, f"metadata/{root.version + 1}.root.json", Root)
+    if _ageing(root, now):
+        root.version += 1
+        root.expires = now + LIFETIMES[Root.type]
+        await _write(storage, by, root, f"metadata/{root.version}.root.json")
