@@ -1,178 +1,246 @@
-"""The signed chain against python-tuf's stock client over HTTP: followed when sound, refused when not."""
+"""The signed chain, followed by python-tuf's own client over HTTP: what it accepts, refuses and survives."""
 
-import asyncio
-import hashlib
-import http.server
-import threading
+import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from securesystemslib.signer import Signer
+from tests.chain import Chain, Cut, Killed, serving
 
 from tacita.models import trust
+from tacita.models.trust import TrustError
 from tacita.models.trusted_client import UntrustedModel, fetch_verified
 
-CONTENT = b'{"a":"model"}'
-
-
-class Killed(Exception):  # noqa: N818 - what happened to the publisher
-    """The publisher died here."""
-
-
-class Folder:
-    """Named storage in a folder that can die after so many writes."""
-
-    def __init__(self, top: Path) -> None:
-        self.top, self.writes_left = top, -1
-
-    async def get_named(self, name: str) -> bytes | None:
-        path = self.top / name
-        return path.read_bytes() if path.exists() else None
-
-    async def put_named(self, name: str, data: bytes, *, immutable: bool) -> None:  # noqa: ARG002 - the seam's form
-        if self.writes_left == 0:
-            raise Killed
-        self.writes_left -= 1
-        (self.top / name).parent.mkdir(parents=True, exist_ok=True)
-        (self.top / name).write_bytes(data)
-
-
-class Chain:
-    """A repository and a client of it."""
-
-    def __init__(self, top: Path, url: str) -> None:
-        self.storage, self.url, self.client = Folder(top / "repository"), url, top / "client"
-        self.signers: dict[str, Signer] = trust.signers(trust.generate_role_keys())
-        self.now = datetime.now(UTC)
-        asyncio.run(trust.initialise(self.storage, self.signers, self.now))
-
-    def publish(self, name: str, content: bytes = CONTENT) -> None:
-        digest = hashlib.sha256(content).hexdigest()
-        target = self.storage.top / "targets" / f"{digest}.{name}"
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes(content)
-        asyncio.run(trust.publish(self.storage, self.signers, name, len(content), digest, {}, self.now))
-
-    def fetch(self, name: str) -> bytes:
-        root = (self.storage.top / "metadata" / "1.root.json").read_bytes()
-        return fetch_verified(self.url, name, self.client, root)
-
-    def metadata(self, name: str) -> Path:
-        return self.storage.top / "metadata" / name
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def translate_path(self, path: str) -> str:
-        return super().translate_path(path.removeprefix("/tuf"))
+DAY = timedelta(days=1)
+ONE, TWO = b'{"model": 1}', b'{"model": 2}'
 
 
 @pytest.fixture
-def chain(tmp_path: Path) -> Iterator[Chain]:
-    (tmp_path / "repository").mkdir()
-    handler = partial(_Quiet, directory=str(tmp_path / "repository"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Chain(tmp_path, f"http://127.0.0.1:{server.server_port}")
-        server.shutdown()
+def bare(tmp_path: Path) -> Iterator[Chain]:
+    chain = Chain(tmp_path)
+    chain.named.mkdir()
+    with serving(chain.named) as chain.url:
+        yield chain
 
 
-def test_a_published_target_is_fetched_and_verified(chain: Chain) -> None:
-    chain.publish("v2.json")
-
-    assert chain.fetch("v2.json") == CONTENT
-
-
-def test_a_target_that_was_never_signed_is_refused(chain: Chain) -> None:
-    with pytest.raises(UntrustedModel, match=r"has no v9\.json"):
-        chain.fetch("v9.json")
+@pytest.fixture
+def chain(bare: Chain) -> Chain:
+    """Return a served chain with one target, `one.json`."""
+    bare.start()
+    bare.publish("one.json", ONE)
+    return bare
 
 
-def test_a_tampered_target_is_refused(chain: Chain) -> None:
-    chain.publish("v2.json")
-    next((chain.storage.top / "targets").iterdir()).write_bytes(CONTENT.replace(b"model", b"trick"))
+def targets_of(chain: Chain) -> list[Path]:
+    return list((chain.named / "targets").iterdir())
 
+
+def tamper(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"1", b"7", 1))
+
+
+def test_what_was_published_is_fetched(chain: Chain) -> None:
+    assert chain.fetch("one.json") == ONE
+
+
+def test_each_model_of_the_chain_can_be_fetched(chain: Chain) -> None:
+    chain.publish("two.json", TWO)
+    assert [chain.fetch(name) for name in ("one.json", "two.json")] == [ONE, TWO]
+
+
+def test_a_client_needs_its_first_root_once_only(chain: Chain, tmp_path: Path) -> None:
+    chain.fetch("one.json")
+    assert fetch_verified(chain.url, "one.json", tmp_path / "client", None) == ONE
+
+
+def test_a_client_without_any_root_trusts_nothing(chain: Chain, tmp_path: Path) -> None:
     with pytest.raises(UntrustedModel):
-        chain.fetch("v2.json")
+        fetch_verified(chain.url, "one.json", tmp_path / "client", None)
 
 
-def test_tampered_metadata_is_refused(chain: Chain) -> None:
-    chain.publish("v2.json")
-    path = chain.metadata("2.targets.json")
-    path.write_bytes(path.read_bytes().replace(b"v2.json", b"v3.json"))
+def test_a_model_that_is_not_in_the_chain_is_not_trusted(chain: Chain) -> None:
+    with pytest.raises(UntrustedModel, match=r"has no two\.json"):
+        chain.fetch("two.json")
 
+
+def test_a_tampered_model_is_refused(chain: Chain) -> None:
+    tamper(*targets_of(chain))
     with pytest.raises(UntrustedModel):
-        chain.fetch("v3.json")
+        chain.fetch("one.json")
 
 
-def test_a_rollback_is_refused_by_a_client_that_saw_more(chain: Chain) -> None:
-    chain.publish("v2.json")
-    older = chain.metadata("timestamp.json").read_bytes()
-    chain.publish("v3.json")
-    chain.fetch("v3.json")
-    chain.metadata("timestamp.json").write_bytes(older)
-    chain.metadata("3.snapshot.json").unlink()
+def test_a_model_damaged_in_the_clients_own_folder_is_fetched_again(chain: Chain, tmp_path: Path) -> None:
+    chain.fetch("one.json")
+    tamper(tmp_path / "client" / "targets" / "one.json")
+    assert chain.fetch("one.json") == ONE
 
+
+@pytest.mark.parametrize("name", ["timestamp.json", "2.snapshot.json", "2.targets.json"])
+def test_tampered_metadata_is_refused(chain: Chain, name: str) -> None:
+    path = chain.named / "metadata" / name
+    content = json.loads(path.read_bytes())
+    content["signed"]["expires"] = "2999-01-01T00:00:00Z"
+    path.write_text(json.dumps(content))
     with pytest.raises(UntrustedModel):
-        chain.fetch("v4.json")
+        chain.fetch("one.json")
 
 
-def test_a_chain_that_expired_is_refused(chain: Chain) -> None:
-    chain.now = datetime.now(UTC) - timedelta(days=30)
-    chain.publish("v2.json")
-
+def test_metadata_that_is_no_metadata_is_refused(chain: Chain) -> None:
+    (chain.named / "metadata" / "timestamp.json").write_bytes(b"<html>not found</html>")
     with pytest.raises(UntrustedModel):
-        chain.fetch("v2.json")
+        chain.fetch("one.json")
 
 
-def test_metadata_of_another_key_is_refused(chain: Chain) -> None:
-    chain.signers = trust.signers(trust.generate_role_keys())
-    chain.publish("v2.json")
-
+def test_an_older_timestamp_than_the_one_seen_is_refused(chain: Chain) -> None:
+    timestamp = chain.named / "metadata" / "timestamp.json"
+    older = timestamp.read_bytes()
+    chain.publish("two.json", TWO)
+    chain.fetch("two.json")
+    timestamp.write_bytes(older)
     with pytest.raises(UntrustedModel):
-        chain.fetch("v2.json")
+        chain.fetch("one.json")
+
+
+def test_a_chain_that_nobody_refreshed_expires(bare: Chain) -> None:
+    bare.start(age=8 * DAY)
+    bare.publish("one.json", ONE, age=8 * DAY)
+    with pytest.raises(UntrustedModel):
+        bare.fetch("one.json")
+
+
+def test_an_expired_chain_is_trusted_again_once_refreshed(bare: Chain) -> None:
+    bare.start(age=8 * DAY)
+    bare.publish("one.json", ONE, age=8 * DAY)
+    bare.refresh()
+    assert bare.fetch("one.json") == ONE
+
+
+@pytest.mark.parametrize("role", trust.ROLES[1:])
+def test_another_key_for_any_role_is_refused(chain: Chain, role: str) -> None:
+    theirs = chain.keys | {role: trust.generate_role_keys()[role]}
+    chain.publish("two.json", TWO, signed_by=theirs)
+    with pytest.raises(UntrustedModel):
+        chain.fetch("two.json")
+
+
+def test_another_deployments_root_does_not_verify_the_chain(chain: Chain, tmp_path: Path) -> None:
+    other = Chain(tmp_path / "other")
+    other.start()
+    with pytest.raises(UntrustedModel):
+        fetch_verified(chain.url, "one.json", tmp_path / "client", other.first_root)
+
+
+def test_the_root_that_a_client_brings_wins_over_one_kept_before(chain: Chain, tmp_path: Path) -> None:
+    other = Chain(tmp_path / "other")
+    other.start()
+    with pytest.raises(UntrustedModel):
+        fetch_verified(chain.url, "one.json", tmp_path / "client", other.first_root)
+    assert chain.fetch("one.json") == ONE
+
+
+def test_a_server_that_is_away_is_an_untrusted_model(chain: Chain, tmp_path: Path) -> None:
+    with pytest.raises(UntrustedModel):
+        fetch_verified("http://127.0.0.1:1", "one.json", tmp_path / "client", chain.first_root)
 
 
 @pytest.mark.parametrize("writes", range(3))
-def test_a_publisher_killed_between_any_two_writes_leaves_the_old_chain_and_can_repeat(
-    chain: Chain, writes: int
-) -> None:
-    chain.publish("v2.json")
-    chain.storage.writes_left = writes
+def test_a_publication_killed_between_two_writes_leaves_the_old_chain_valid(chain: Chain, writes: int) -> None:
     with pytest.raises(Killed):
-        chain.publish("v3.json", b"newer")
-
-    assert chain.fetch("v2.json") == CONTENT
-    chain.storage.writes_left = -1
-    chain.publish("v3.json", b"newer")
-    assert chain.fetch("v3.json") == b"newer"
+        chain.publish("two.json", TWO, storage=Cut(chain.blobs, writes))
+    with pytest.raises(UntrustedModel, match="has no"):
+        chain.fetch("two.json")
+    assert chain.fetch("one.json") == ONE
 
 
-def test_publishing_the_same_again_changes_nothing(chain: Chain) -> None:
-    chain.publish("v2.json")
-    before = chain.metadata("timestamp.json").read_bytes()
+@pytest.mark.parametrize("writes", range(3))
+def test_a_killed_publication_completes_when_it_is_repeated(chain: Chain, writes: int) -> None:
+    with pytest.raises(Killed):
+        chain.publish("two.json", TWO, storage=Cut(chain.blobs, writes))
+    chain.fetch("one.json")
+    chain.publish("two.json", TWO)
+    assert chain.fetch("two.json") == TWO
 
-    chain.publish("v2.json")
 
-    assert chain.metadata("timestamp.json").read_bytes() == before
+def test_a_publication_takes_three_writes(chain: Chain) -> None:
+    storage = Cut(chain.blobs, 3)
+    chain.publish("two.json", TWO, storage=storage)
+    assert storage.writes_left == 0
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_a_killed_start_completes_when_it_is_repeated(bare: Chain, writes: int) -> None:
+    with pytest.raises(Killed):
+        bare.start(storage=Cut(bare.blobs, writes))
+    bare.start()
+    bare.publish("one.json", ONE)
+    assert bare.fetch("one.json") == ONE
+
+
+def test_starting_twice_changes_nothing(chain: Chain) -> None:
+    before = chain.metadata()
+    chain.start()
+    assert chain.metadata() == before
+
+
+def test_publishing_twice_changes_nothing(chain: Chain) -> None:
+    before = chain.metadata()
+    chain.publish("one.json", ONE)
+    assert chain.metadata() == before
 
 
 def test_another_content_under_a_signed_name_is_refused(chain: Chain) -> None:
-    chain.publish("v2.json")
-
-    with pytest.raises(trust.TrustError, match="another content"):
-        chain.publish("v2.json", b"other")
+    with pytest.raises(TrustError, match="signed already"):
+        chain.publish("one.json", TWO)
 
 
-def test_a_chain_is_signed_anew_before_it_expires(chain: Chain) -> None:
-    chain.now = datetime.now(UTC) - timedelta(days=30)
-    chain.publish("v2.json")
+def test_publishing_without_a_chain_is_a_clear_error(bare: Chain) -> None:
+    with pytest.raises(TrustError, match="lacks"):
+        bare.publish("one.json", ONE)
 
-    asyncio.run(trust.refresh(chain.storage, chain.signers, datetime.now(UTC)))
 
-    assert chain.fetch("v2.json") == CONTENT
+def _versions(chain: Chain) -> dict[str, int]:
+    """Return the newest version of each role."""
+    found = [json.loads(data)["signed"] for data in chain.metadata().values()]
+    return {role: max(signed["version"] for signed in found if signed["_type"] == role) for role in trust.ROLES}
+
+
+@pytest.mark.parametrize(
+    ("age", "renewed"),
+    [
+        (3 * DAY, set()),
+        (4 * DAY, {"timestamp"}),
+        (46 * DAY, {"snapshot", "timestamp"}),
+        (183 * DAY, {"root", "targets", "snapshot", "timestamp"}),
+    ],
+)
+def test_a_refresh_signs_anew_what_is_past_half_of_its_life(bare: Chain, age: timedelta, renewed: set[str]) -> None:
+    bare.start(age=age)
+    before = _versions(bare)
+    bare.refresh()
+    assert {role for role, version in _versions(bare).items() if version > before[role]} == renewed
+
+
+def test_a_refreshed_chain_is_not_refreshed_again(bare: Chain) -> None:
+    bare.start(age=183 * DAY)
+    bare.refresh()
+    before = bare.metadata()
+    bare.refresh()
+    assert bare.metadata() == before
+
+
+def test_a_client_with_the_first_root_only_follows_years_of_refreshes(bare: Chain) -> None:
+    bare.start(age=800 * DAY)
+    bare.publish("one.json", ONE, age=800 * DAY)
+    for days in range(620, -1, -155):
+        bare.refresh(age=days * DAY)
+    assert bare.fetch("one.json") == ONE
+
+
+def test_a_model_cut_off_on_its_way_is_refused_with_a_typed_error(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.chain._Handler.copyfile", lambda _self, source, output: output.write(source.read()[:5]))
+    with pytest.raises(UntrustedModel):
+        chain.fetch("one.json")
