@@ -13,7 +13,7 @@ import msgspec
 from tacita.device.state import Device
 from tacita.errors import TacitaError
 from tacita.protocol.dates import apple_seconds
-from tacita.protocol.graph import AggregateMetrics, LearningGraph, Node
+from tacita.protocol.graph import MAX_NODES, AggregateMetrics, LearningGraph, Node
 
 MIN_NODES = 5
 """The app exports no graph with fewer nodes."""
@@ -50,12 +50,16 @@ def _metrics(nodes: list[Node], rng: random.Random) -> AggregateMetrics:
 def export(device: Device, rng: random.Random, now: datetime) -> LearningGraph:
     """Return the graph that the app would upload: metrics on all nodes, noised; nodes sampled, their times shifted.
 
+    Where by chance no node was sampled, the first is sent: a graph has at least one, and
+    at most 5,000: then the newest (contract §4).
+
     Raises:
-        TooFewNodes: fewer than 5 recorded (or, by chance, none sampled).
+        TooFewNodes: fewer than 5 recorded.
     """
     if len(device.nodes) < MIN_NODES:
         raise TooFewNodes(f"{len(device.nodes)} interactions recorded; {MIN_NODES} are needed")
     kept = [node for node in device.nodes if rng.random() < KEEP_NODE] or device.nodes[:1]
+    kept = kept[-MAX_NODES:]
     shifted = [
         msgspec.structs.replace(node, timestamp=_seconds(node.timestamp) + rng.uniform(-TIME_SHIFT_S, TIME_SHIFT_S))
         for node in kept

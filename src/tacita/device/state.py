@@ -1,5 +1,6 @@
 """What a device knows: its identity and key, what it recorded, the model it applies. In memory, or on disk."""
 
+import os
 import secrets
 import uuid
 from dataclasses import dataclass, field
@@ -67,7 +68,7 @@ def load(folder: Path) -> Device | None:
         return None
     try:
         return msgspec.json.decode(path.read_bytes(), type=Device)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise StateError(f"{path} is not a device's state") from None
 
 
@@ -75,6 +76,10 @@ def save(device: Device, folder: Path) -> None:
     """Keep the device in `folder`, readable by its owner alone; the old state stays until the new one is whole."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = folder / f"{_FILE}.partial"
-    partial.touch(mode=0o600)
-    partial.write_bytes(msgspec.json.encode(device))
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(device))
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(folder / _FILE)

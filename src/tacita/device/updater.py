@@ -14,6 +14,7 @@ from tacita.device.uploader import ServerAway
 from tacita.models import policy_pack
 from tacita.models.trusted_client import UntrustedModel, fetch_verified
 from tacita.protocol.answers import LatestModel
+from tacita.protocol.ids import model_number
 
 _TIMEOUT_S = 30.0
 
@@ -27,7 +28,7 @@ def look(base_url: str) -> LatestModel:
     try:
         answer = httpx.get(f"{base_url}/api/v1/models/latest", timeout=_TIMEOUT_S, trust_env=False).raise_for_status()
         return msgspec.json.decode(answer.content, type=LatestModel)
-    except (httpx.HTTPError, msgspec.DecodeError) as error:
+    except (httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ServerAway(f"{base_url} does not say which model is the latest: {type(error).__name__}") from error
 
 
@@ -47,6 +48,9 @@ def first_root(base_url: str) -> bytes:
 def update(device: Device, base_url: str, folder: Path, root: bytes | None = None) -> bool:
     """Bring the device to the latest model; return whether there was a newer one.
 
+    Which model is the latest is not signed, so an older one than the device's is never applied: a server that wants
+    old weights back publishes them under a new version.
+
     Args:
         device: its pack and version change only after everything is verified.
         base_url: the server, without a slash at its end.
@@ -58,14 +62,18 @@ def update(device: Device, base_url: str, folder: Path, root: bytes | None = Non
         UntrustedModel: the chain, the digest or the pack's version doesn't fit.
     """
     latest = look(base_url)
-    if device.pack is not None and latest.version == device.model_version:
+    if device.pack is not None and model_number(latest.version) <= model_number(device.model_version):
         return False
     if root is None and not (folder / "metadata" / "root.json").exists():
         root = first_root(base_url)
     data = fetch_verified(base_url, f"{latest.version}.json", folder, root)
     if hashlib.sha256(data).hexdigest() != latest.sha256:
         raise UntrustedModel(f"{latest.version} is signed, but is not what the server announced")
-    if policy_pack.decode_pack(data).version != latest.version:
+    try:
+        pack = policy_pack.decode_pack(data)
+    except policy_pack.PackError as error:
+        raise UntrustedModel(f"{latest.version} is signed, but is no policy: {error}") from error
+    if pack.version != latest.version:
         raise UntrustedModel(f"the file of {latest.version} holds another version")
     device.pack, device.model_version = data, latest.version
     return True

@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 import httpx
 import msgspec
@@ -17,6 +18,7 @@ from tacita.protocol.dates import apple_seconds
 from tacita.protocol.envelope import Enrolment, Envelope
 from tacita.protocol.graph import LearningGraph
 
+_Answer = TypeVar("_Answer", ServerKeys, SubmitAnswer)
 _ATTEMPTS = 8
 _MAX_WAIT_S = 30.0
 
@@ -70,7 +72,7 @@ class Uploader:
             RefusedByServer, ServerAway: the server said no, or can't be reached.
         """
         answer = await self._send("GET", "/api/v1/keys", None)
-        offered = msgspec.json.decode(answer.content, type=ServerKeys).keys
+        offered = _decoded(answer, ServerKeys).keys
         usable = [key for key in offered if key.suite == X25519_SUITE and key.status == "active"]
         if not usable:
             raise RefusedByServer(answer.status_code, "the server offers no enrolment key that this device can use")
@@ -86,7 +88,7 @@ class Uploader:
             RefusedByServer, ServerAway: the server said no, or stayed away.
         """
         answer = await self._send("POST", "/api/v1/learning-graphs/submit", body)
-        return msgspec.json.decode(answer.content, type=SubmitAnswer)
+        return _decoded(answer, SubmitAnswer)
 
     async def _send(self, method: str, path: str, body: bytes | None) -> httpx.Response:
         attempts = AsyncRetrying(
@@ -116,6 +118,14 @@ class Uploader:
         if answer.is_error:
             raise RefusedByServer(answer.status_code, _detail(answer))
         return answer
+
+
+def _decoded(answer: httpx.Response, kind: type[_Answer]) -> _Answer:
+    """Return the answer's content; one that isn't the server's (of a captive portal, say) counts as none."""
+    try:
+        return msgspec.json.decode(answer.content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ServerAway(f"{answer.url.host} answers something else than a tacita server") from error
 
 
 def _detail(answer: httpx.Response) -> str:

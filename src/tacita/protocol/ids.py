@@ -16,11 +16,18 @@ UUID_TEXT = re.compile(r"[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F
 """Upper-case canonical UUID text, as Swift's `UUID` encodes itself (contract §1.5)."""
 
 MODEL_FAMILY = "granite-3b"
+_MODEL_VERSION = re.compile(rf"{MODEL_FAMILY}-v([1-9][0-9]{{0,17}})")
 
 
 def model_version(number: int) -> str:
     """Return the model version of `number`: 1 is the genesis model, round r trains number r + 1."""
     return f"{MODEL_FAMILY}-v{number}"
+
+
+def model_number(version: str) -> int:
+    """Return the number of a model version; 0 for a version that is none of ours, older than every one that is."""
+    match = _MODEL_VERSION.fullmatch(version)
+    return int(match[1]) if match else 0
 
 
 def device_id_hash(identifier: str) -> str:
