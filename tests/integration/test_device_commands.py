@@ -33,9 +33,9 @@ def _device(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ))
 
 
-def test_a_device_enrols_records_and_submits_and_does_so_again_with_the_same_key(url: str, tmp_path: Path) -> None:
+def test_a_device_enrols_records_and_submits_and_does_so_again_in_format_2(url: str, tmp_path: Path) -> None:
     first = _device("run", url, str(tmp_path))
-    again = _device("run", url, str(tmp_path), "--interactions", "20")
+    again = _device("run", url, str(tmp_path), "--interactions", "20", "--format", "2")
 
     assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
     assert "100 interactions recorded; its round will train granite-3b-v2" in first.stdout

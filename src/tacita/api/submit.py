@@ -44,8 +44,11 @@ class _Claim:
 
     @property
     def digest(self) -> bytes:
-        """The keyed name of this exact sealed graph, by which a retry is known."""
-        return keyed_tag(self.keys.dedupe_key, "envelope", self.sealed)
+        """The keyed name of this exact sealed graph, and of what is sealed to it, by which a retry is known."""
+        bound = self.envelope.associated_data
+        if bound is None:
+            return keyed_tag(self.keys.dedupe_key, "envelope", self.sealed)
+        return keyed_tag(self.keys.dedupe_key, "envelope/2", self.sealed + bound)
 
 
 async def submit(door: Door, request: Request) -> Response:
@@ -105,7 +108,7 @@ async def _authenticate(door: Door, connection: Connection, envelope: Envelope) 
 def _verified_nodes(door: Door, claim: _Claim) -> NodeColumns:
     """Open, decode and verify the graph; return the columns of its nodes."""
     try:
-        graph, found = decode_graph(open_sealed(claim.keys.device_key, claim.sealed))
+        graph, found = decode_graph(open_sealed(claim.keys.device_key, claim.sealed, claim.envelope.associated_data))
     except DoesNotOpen:
         raise problems.decryption_failed() from None
     except MalformedGraph:

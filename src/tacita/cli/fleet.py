@@ -13,7 +13,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from tacita.cli import screen
+from tacita.cli.device import Format
 from tacita.clock import system_clock
+from tacita.device.uploader import WireFormat
 from tacita.fleet.population import Population, Tick
 from tacita.fleet.world import World
 from tacita.models.genesis import genesis_pack
@@ -44,14 +46,17 @@ def run(
     rounds: Annotated[int, typer.Option(min=1, max=100, help="How many rounds.")] = 1,
     seed: Annotated[int, typer.Option(help="The world and its users.")] = 7,
     wait: Annotated[float, typer.Option(min=1, help="Seconds to wait for a round's model.")] = 300,
+    wire_format: Format = 1,
 ) -> None:
     """Enrol a fleet, let it submit round by round, and let every device fetch and verify each new model."""
     with tempfile.TemporaryDirectory(prefix="tacita-fleet-") as folder:
-        journey = play(url.rstrip("/"), Path(folder), devices, rounds, seed, wait)
+        journey = play(url.rstrip("/"), Path(folder), devices, rounds, seed, wait, wire_format)
     screen.out.print(regret_table(journey))
 
 
-def play(url: str, folder: Path, devices: int, rounds: int, seed: int, wait_s: float) -> Journey:
+def play(
+    url: str, folder: Path, devices: int, rounds: int, seed: int, wait_s: float, wire_format: WireFormat = 1
+) -> Journey:
     """Let a fleet of simulated devices go through `rounds` rounds against a server, showing progress.
 
     Raises:
@@ -59,7 +64,7 @@ def play(url: str, folder: Path, devices: int, rounds: int, seed: int, wait_s: f
         RefusedByServer, ServerAway, UntrustedModel: as of any one device.
     """
     journey = Journey(World.drawn(seed))
-    population = Population.new(journey.world, seed, devices, url, folder, system_clock)
+    population = Population.new(journey.world, seed, devices, url, folder, system_clock, wire_format)
     with screen.progress() as progress:
         asyncio.run(_play(population, journey, rounds, wait_s, progress))
     return journey

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import httpx
 import msgspec
@@ -15,8 +15,11 @@ from tacita.device.state import Device
 from tacita.errors import TacitaError
 from tacita.protocol.answers import ServerKeys, SubmitAnswer
 from tacita.protocol.dates import apple_seconds
-from tacita.protocol.envelope import Enrolment, Envelope
+from tacita.protocol.envelope import Enrolment, Envelope, associated_data
 from tacita.protocol.graph import LearningGraph
+
+WireFormat = Literal[1, 2]
+"""1: what the app sends today (contract §2.2); 2: with its outer fields authenticated (contract §2.6)."""
 
 _Answer = TypeVar("_Answer", ServerKeys, SubmitAnswer)
 _ATTEMPTS = 8
@@ -39,16 +42,25 @@ class RefusedByServer(TacitaError):  # noqa: N818 - what happened
         self.status = status
 
 
-def seal_submission(device: Device, graph: LearningGraph, now: datetime) -> bytes:
-    """Return the body of a submission as the app writes it: sealed, signed, slashes escaped (contract §1.1, §2)."""
-    sealed = seal(device.key, msgspec.json.encode(graph))
+def seal_submission(device: Device, graph: LearningGraph, now: datetime, wire_format: WireFormat = 1) -> bytes:
+    """Return the body of a submission as the app writes it: sealed, signed, slashes escaped (contract §1.1, §2).
+
+    Args:
+        device: whose key seals and signs.
+        graph: what it uploads.
+        now: the outer timestamp.
+        wire_format: 1, the app's own, or 2, which seals the outer fields to the graph (contract §2.6).
+    """
+    timestamp = msgspec.json.encode(apple_seconds(now))
+    outer = (device.id_hash, device.app_version, device.model_version)
+    bound = associated_data(*outer, timestamp) if wire_format == 2 else None
+    sealed = seal(device.key, msgspec.json.encode(graph), bound)
     envelope = Envelope(
-        device_id_hash=device.id_hash,
-        app_version=device.app_version,
-        model_version=device.model_version,
+        *outer,
         encrypted_data=encode_base64(sealed),
         signature=sign(device.key, sealed),
-        timestamp=apple_seconds(now),
+        timestamp=msgspec.Raw(timestamp),
+        format=2 if wire_format == 2 else msgspec.UNSET,
     )
     return msgspec.json.encode(envelope).replace(b"/", b"\\/")
 

@@ -13,7 +13,7 @@ from tacita.clock import Clock
 from tacita.device import updater
 from tacita.device.recorder import export
 from tacita.device.state import Device
-from tacita.device.uploader import ServerAway, Uploader, seal_submission
+from tacita.device.uploader import ServerAway, Uploader, WireFormat, seal_submission
 from tacita.errors import TacitaError
 from tacita.fleet.world import World, user_kind, user_rng
 from tacita.models.genesis import genesis_pack
@@ -43,6 +43,7 @@ class Population:
         folder: where each device keeps the metadata that it trusts.
         devices: the devices, in memory.
         clock: the present moment.
+        wire_format: which format they submit in (contract §2.2, §2.6).
     """
 
     world: World
@@ -51,11 +52,21 @@ class Population:
     folder: Path
     devices: Sequence[Device]
     clock: Clock
+    wire_format: WireFormat = 1
 
     @classmethod
-    def new(cls, world: World, seed: int, count: int, base_url: str, folder: Path, clock: Clock) -> "Population":
+    def new(
+        cls,
+        world: World,
+        seed: int,
+        count: int,
+        base_url: str,
+        folder: Path,
+        clock: Clock,
+        wire_format: WireFormat = 1,
+    ) -> "Population":
         """Return `count` devices with fresh identities and keys; none is enrolled yet."""
-        return cls(world, seed, base_url, folder, [Device.new(clock()) for _ in range(count)], clock)
+        return cls(world, seed, base_url, folder, [Device.new(clock()) for _ in range(count)], clock, wire_format)
 
     async def enrol(self, tick: Tick) -> None:
         """Enrol every device; call `tick` after each."""
@@ -75,7 +86,7 @@ class Population:
             nodes = self.world.interactions(rng, _applied(device), user_kind(index), NODES_A_ROUND, now)
             device.nodes.extend(nodes)
             graph = export(device, random.Random(f"{self.seed}/{index}/{round_number}"), now)
-            answer = await uploader.submit(seal_submission(device, graph, now))
+            answer = await uploader.submit(seal_submission(device, graph, now, self.wire_format))
             promised.add(answer.next_model_version)
 
         await self._each(one, tick)

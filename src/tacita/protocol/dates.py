@@ -11,6 +11,17 @@ APPLE_EPOCH_UNIX = APPLE_EPOCH.timestamp()
 WireDate = float | Annotated[datetime, msgspec.Meta(tz=True)]
 """A JSON number of seconds since `APPLE_EPOCH`, or RFC 3339 text with an offset; text without one does not decode."""
 
+_DECODER = msgspec.json.Decoder(WireDate)
+
+
+def require_date(token: msgspec.Raw) -> None:
+    """Check that a JSON token is a wire date.
+
+    Raises:
+        msgspec.DecodeError: it is not.
+    """
+    _DECODER.decode(token)
+
 
 def apple_seconds(moment: datetime) -> float:
     """Return seconds since 2001-01-01T00:00:00Z, as Swift's `JSONEncoder` writes a `Date`."""

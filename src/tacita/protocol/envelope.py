@@ -1,11 +1,11 @@
 """The bodies that devices send: a submission (contract §2.1) and an enrolment (contract §5.2)."""
 
 import re
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from tacita.protocol.dates import WireDate
+from tacita.protocol.dates import require_date
 from tacita.protocol.ids import DeviceIdHash, Version
 
 MAX_BODY_BYTES = 1 << 20
@@ -13,14 +13,39 @@ MAX_BODY_BYTES = 1 << 20
 
 
 class Envelope(msgspec.Struct, forbid_unknown_fields=True, rename="camel", frozen=True):
-    """`POST /api/v1/learning-graphs/submit` (contract §2.1). All six keys are required."""
+    """`POST /api/v1/learning-graphs/submit` (contract §2.1). All but `format` (§2.6) are required.
+
+    `timestamp` is kept as its JSON token, because format 2 authenticates the text as it was sent.
+    """
 
     device_id_hash: DeviceIdHash
     app_version: Version
     model_version: Version
     encrypted_data: str
     signature: str
-    timestamp: WireDate
+    timestamp: msgspec.Raw
+    format: Literal[2] | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        try:
+            require_date(self.timestamp)
+        except msgspec.DecodeError:
+            raise ValueError("not a date - at `$.timestamp`") from None
+
+    @property
+    def associated_data(self) -> bytes | None:
+        """What AES-GCM covers beside the graph: the outer fields in format 2 (contract §2.6), nothing in the app's own.
+
+        The timestamp is the JSON token itself: of text, its quotes and escapes too.
+        """
+        if self.format is msgspec.UNSET:
+            return None
+        return associated_data(self.device_id_hash, self.app_version, self.model_version, bytes(self.timestamp))
+
+
+def associated_data(device_id_hash: str, app_version: str, model_version: str, timestamp: bytes) -> bytes:
+    """Return format 2's associated data; `timestamp` is the JSON token that is sent (contract §2.6)."""
+    return f"tacita/2|{device_id_hash}|{app_version}|{model_version}|".encode() + timestamp
 
 
 class Enrolment(msgspec.Struct, forbid_unknown_fields=True, rename="camel", frozen=True):
