@@ -1,4 +1,8 @@
-"""Sound learning graphs for tests: as plain JSON values, so that a test can break any one part of them."""
+"""Sound learning graphs for tests: as plain JSON values, so that a test can break any one part of them.
+
+Sound means noised too, as the app would have (contract §3): of a tenth more interactions than the nodes that are left,
+with Laplace noise on three metrics. A graph without noise breaks a tested rule (privacy §1).
+"""
 
 import json
 import random
@@ -37,18 +41,28 @@ def node(rng: random.Random, when: datetime = NOW, **changes: Any) -> dict[str, 
     return made | changes
 
 
+def metrics(rng: random.Random, nodes: int) -> dict[str, Any]:
+    """Return the metrics of a graph whose `nodes` are what sampling left."""
+
+    def laplace() -> float:
+        return rng.expovariate(1) - rng.expovariate(1)
+
+    total = max(5, nodes + 1 + nodes // 9)
+    return {
+        "totalInteractions": total,
+        "avgResponseTime": 3.0 + laplace(),
+        "successRate": min(1.0, max(0.0, 0.6 + 0.1 * laplace())),
+        "fastModelUsage": min(1.0, max(0.0, 0.5 + 0.1 * laplace())),
+        "escalationRate": rng.randrange(1 + total // 5) / total,
+    }
+
+
 def graph(seed: int = 0, nodes: int = 20, device: str = DEVICE, now: datetime = NOW, **changes: Any) -> dict[str, Any]:
     rng = random.Random(seed)
     made: dict[str, Any] = {
         "deviceIdHash": device,
         "nodes": [node(rng, now) for _ in range(nodes)],
-        "aggregateMetrics": {
-            "totalInteractions": max(5, nodes),
-            "avgResponseTime": 1.7,
-            "successRate": 0.61,
-            "fastModelUsage": 0.4,
-            "escalationRate": 0.1,
-        },
+        "aggregateMetrics": metrics(rng, nodes),
         "createdAt": apple_seconds(now - timedelta(days=2)),
         "lastUpdatedAt": apple_seconds(now - timedelta(minutes=1)),
     }

@@ -15,7 +15,7 @@ from tacita.api.problems import Refused
 from tacita.crypto.envelope import decode_base64, open_sealed, signature_matches
 from tacita.crypto.errors import DoesNotOpen, MalformedBase64
 from tacita.crypto.keyring import keyed_tag
-from tacita.privacy import accountant, bounding, policy, rules
+from tacita.privacy import accountant, bounding, policy, rules, tested
 from tacita.privacy.bounding import Counts
 from tacita.privacy.columns import NodeColumns, node_columns
 from tacita.privacy.decoding import MalformedGraph, decode_graph
@@ -115,6 +115,7 @@ def _verified_nodes(door: Door, claim: _Claim) -> NodeColumns:
         raise problems.malformed_graph() from None
     nodes = node_columns(graph.nodes)
     found += rules.violations(graph, nodes, claim.envelope.device_id_hash, door.clock())
+    found = found or tested.violations(graph, nodes)
     if found:
         raise problems.privacy_violation(found)
     return nodes

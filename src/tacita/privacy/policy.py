@@ -48,6 +48,39 @@ BUDGET_CAP = NanoRho(311_060_000)
 BUDGET_WINDOW = timedelta(days=365)
 
 
+APP_RATE_NOISE = 0.1
+APP_LATENCY_NOISE_S = 1.0
+APP_KEEPS_NODE = 0.9
+"""The app's noise: Laplace scales on the two rates and on the mean response time; its sampling (contract §3)."""
+
+TESTED_FALSE_POSITIVES = 1e-6
+"""At most this share of honest graphs breaks any one tested rule: 3e-6 a graph for the three together (privacy §1)."""
+
+NO_NOISE_SPLIT = TESTED_FALSE_POSITIVES / 4
+"""`no_noise` refuses on any of four combinations of its statistics, each with this chance under honest noise."""
+
+LATTICE_TOLERANCE = 2**-24
+"""A rate lies on the lattice k/n when it is this near: one float32 step below 1. Unnoised, it is off by half of it."""
+
+LATTICE_WIDTH = 2 * LATTICE_TOLERANCE + 2**-24
+"""Honest values that count as near one lattice point, float32's own rounding included."""
+
+RATE_PEAK_DENSITY = 0.5 / APP_RATE_NOISE
+"""The density of the rates' noise at its peak. A sum over the lattice is at most n + this: it has one peak."""
+
+SAME_TIME_S = 1e-3
+"""Two times are the same within a millisecond, the coarsest fraction that clients write."""
+
+MIN_SAME_PHASES = 5
+"""Nodes that must share one sub-second phase: the others hit the first one's by chance with (2e-3)^4 = 1.6e-11."""
+
+MIN_REGULAR_GAPS = 3
+"""Gaps equal to the one before. One is by chance 2e-3/3600 = 5.6e-7; three of 5,000 are at most 3.6e-9."""
+
+MIN_UNSAMPLED = 132
+"""So many nodes are all kept with chance 0.9^132 = 9.2e-7 by honest sampling; fewer are only evidence."""
+
+
 def policy_hash() -> str:
     """Return the SHA-256, in hex, of every constant that shapes a release, so that a release names its policy."""
     described = {

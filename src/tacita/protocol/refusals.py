@@ -6,7 +6,7 @@ import msgspec
 
 
 class Rule(StrEnum):
-    """A privacy rule's code, as the 403 shows it. All of these are *proved* on one graph (privacy §1)."""
+    """A privacy rule's code, as the 403 shows it; `privacy.catalogue` says which is proved and which tested."""
 
     UNKNOWN_FIELD = "unknown_field"
     DEVICE_MISMATCH = "device_mismatch"
@@ -20,6 +20,9 @@ class Rule(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     OFF_GRID = "off_grid"
     FOLLOW_UP_WITHOUT_CONTINUATION = "follow_up_without_continuation"
+    NO_NOISE = "no_noise"
+    NO_TIME_SHIFT = "no_time_shift"
+    NO_SAMPLING = "no_sampling"
 
 
 class Violation(msgspec.Struct, frozen=True):
