@@ -18,7 +18,7 @@ from tacita.cli import fleet, screen
 from tacita.cli.init import make_deployment
 from tacita.cli.parts import with_workshop
 from tacita.errors import TacitaError
-from tacita.fleet.picture import draw
+from tacita.pictures.learned import draw
 from tacita.privacy import accountant, policy
 from tacita.privacy.policy import NanoRho
 from tacita.privacy.statement import users_statement

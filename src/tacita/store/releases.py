@@ -21,3 +21,9 @@ async def up_to(connection: Connection, round_number: int) -> list[Release]:
     """Return the releases of all rounds up to `round_number`, oldest first."""
     cursor = await connection.execute("SELECT body FROM releases WHERE round <= %s ORDER BY round", [round_number])
     return [msgspec.convert(row[0], Release) for row in await cursor.fetchall()]
+
+
+async def everything(connection: Connection) -> list[Release]:
+    """Return all releases, oldest first."""
+    cursor = await connection.execute("SELECT body FROM releases ORDER BY round")
+    return [msgspec.convert(row[0], Release) for row in await cursor.fetchall()]

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from tacita.fleet.world import World
 from tacita.models.policy_pack import PolicyPack
+from tacita.pictures.canvas import canvas, save
 from tacita.protocol import contexts
 
 _GREYED, _ROUTING, _EMOTION = "#888888", "#3b6fb6", "#c8553d"
@@ -24,8 +23,7 @@ def draw(world: World, packs: Sequence[PolicyPack], path: Path) -> None:
         packs: the published packs, oldest first; the first is the logging policy.
         path: where to write it.
     """
-    mpl.rcParams["svg.hashsalt"] = "tacita"
-    figure = Figure(figsize=(15, 9), layout="constrained")
+    figure = canvas(15, 9)
     grid = figure.subplots(2, 3)
     last = packs[-1]
     _draw_regret(grid[0, 0], world, packs)
@@ -36,7 +34,7 @@ def draw(world: World, packs: Sequence[PolicyPack], path: Path) -> None:
     _draw_emotion(grid[1, 1], world.emotion, world, "truth: what works best")
     _draw_emotion(grid[1, 2], np.array(last.emotion), world, f"{last.version}: what it believes in")
     figure.suptitle("What was learned against the truth (simulated world)")
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    save(figure, path)
 
 
 def _draw_regret(axes: Axes, world: World, packs: Sequence[PolicyPack]) -> None:
