@@ -15,6 +15,7 @@ from tests.graphs import DEVICE, NOW, graph
 
 from tacita.api.app import create_app
 from tacita.api.door import Door
+from tacita.api.rate import RateLimit
 from tacita.crypto.envelope import decode_base64, encode_base64, seal, sign
 from tacita.crypto.hpke import wrap
 from tacita.crypto.keyring import Keyring
@@ -112,7 +113,9 @@ def opened(dsn: str, folder: Path) -> Iterator[FrontDoor]:
         stack = AsyncExitStack()
         pool = runner.run(stack.enter_async_context(open_pool(dsn, 2)))
         pairs = {pair.key_id: pair for pair in keyring.enrolment_keys()}
-        door = Door(pool, keyring, pairs, keyring.ledger_key(), local_blobs(folder / "blobs"), lambda: front.now)
+        ledger_key = keyring.ledger_key()
+        rate = RateLimit.open(folder / "rates", ledger_key, per_hour=60, burst=30)
+        door = Door(pool, keyring, pairs, ledger_key, local_blobs(folder / "blobs"), lambda: front.now, rate)
 
         @asynccontextmanager
         async def the_door() -> AsyncIterator[Door]:

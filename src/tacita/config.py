@@ -31,6 +31,8 @@ class Settings(BaseSettings):
         poll_seconds: between two looks of the round driver at the collecting round.
         training_timeout_seconds: after which a training run is killed.
         pool_size: database connections of one API worker.
+        submissions_per_hour: how many a device may send in the long run, over all workers of a machine.
+        submission_burst: how many it may send at once.
     """
 
     model_config = SettingsConfigDict(env_prefix="TACITA_", extra="forbid")
@@ -40,6 +42,8 @@ class Settings(BaseSettings):
     poll_seconds: float = Field(default=0.5, gt=0, le=3_600)
     training_timeout_seconds: float = Field(default=3_600, gt=0)
     pool_size: int = Field(default=8, ge=1, le=1_000)
+    submissions_per_hour: float = Field(default=60, gt=0, le=1_000_000)
+    submission_burst: int = Field(default=30, ge=1, le=1_000_000)
 
     @classmethod
     def settings_customise_sources(
@@ -76,6 +80,11 @@ class Deployment:
     def runs(self) -> Path:
         """Training runs, each a folder of release files, artefacts and logs."""
         return self.folder / "runs"
+
+    @property
+    def rates(self) -> Path:
+        """The token buckets that all API workers of this machine share."""
+        return self.folder / "rates"
 
     @contextmanager
     def database(self) -> Iterator["Database"]:

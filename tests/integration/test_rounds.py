@@ -21,7 +21,7 @@ from tacita.privacy.bounding import Counts
 from tacita.rounds import close, driver, publish, release
 from tacita.rounds.launchers.local import LocalLauncher
 from tacita.rounds.workshop import StepFailed, Workshop
-from tacita.store import contributions, ledger, registry, releases, rounds
+from tacita.store import ledger, registry, releases, rounds, submissions
 from tacita.store.blobs import local_blobs
 from tacita.store.connection import Connection, open_pool, run_transaction
 from tacita.store.registry import Model
@@ -62,13 +62,13 @@ class Walk:
                 current = await rounds.collecting(connection)
                 assert current is not None
                 key = open_round_key(shop.keyring, current)
+                rows = []
                 for number in range(first, first + devices):
                     device = number.to_bytes(32)
                     name = ledger_tag(shop.keyring.ledger_key(), device)
                     tag = round_tag(key, device)
-                    await contributions.put(
-                        connection, current.number, tag, key.seal_contribution(tag, _counts(number), name)
-                    )
+                    rows.append((tag, key.seal_contribution(tag, _counts(number), name)))
+                await submissions.record(connection, current.number, rows, (0, devices), [], NOW)
 
             await run_transaction(shop.pool, do)
 

@@ -1,7 +1,7 @@
 """What every endpoint works with, and how each of them reads a body, refuses and counts its refusals."""
 
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -10,10 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tacita.api import problems
+from tacita.api.batcher import Batcher
+from tacita.api.commit import GroupCommit, Submission
+from tacita.api.device_keys import DeviceKeyring
 from tacita.api.problems import Refused
+from tacita.api.rate import RateLimit
 from tacita.clock import Clock
 from tacita.crypto.hpke import EnrolmentKey
 from tacita.crypto.keyring import Keyring
+from tacita.protocol.answers import SubmitAnswer
 from tacita.protocol.envelope import MAX_BODY_BYTES
 from tacita.store import refusals
 from tacita.store.blobs import Blobs
@@ -21,6 +26,9 @@ from tacita.store.connection import Connection, Pool, run_transaction
 from tacita.store.errors import StoreUnavailable
 
 _log = structlog.get_logger()
+
+MOST_IN_A_BATCH, WAITING_ROOM, LINGER_S = 128, 1_024, 0.01
+"""Submissions in one commit at most; those that may wait for one; and how long the first waits for company, in s."""
 
 
 @dataclass
@@ -34,7 +42,9 @@ class Door:
         ledger_key: names devices in the ledger.
         blobs: models and signed metadata.
         clock: the present moment.
-        uncounted: refusals that the store couldn't take yet.
+        rate: how fast a device may submit.
+        device_keys: looks devices' keys up.
+        commits: counts verified submissions, many in one transaction.
     """
 
     pool: Pool
@@ -43,21 +53,42 @@ class Door:
     ledger_key: bytes
     blobs: Blobs
     clock: Clock
-    uncounted: Counter[tuple[date, str, str]] = field(default_factory=Counter)
+    rate: RateLimit
+    device_keys: DeviceKeyring = field(init=False)
+    commits: Batcher[Submission, SubmitAnswer] = field(init=False)
+    _refusals: Batcher[tuple[date, str, str], None] = field(init=False)
+    _uncounted: Counter[tuple[date, str, str]] = field(init=False, default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.device_keys = DeviceKeyring(self.pool, self.keyring)
+        commit = GroupCommit(self.pool, self.keyring, self.ledger_key, self.clock).commit
+        self.commits = Batcher(commit, most=MOST_IN_A_BATCH, room=WAITING_ROOM, linger_s=LINGER_S)
+        self._refusals = Batcher(self._count, most=1_024, room=4_096, linger_s=LINGER_S)
 
     async def count(self, refusal: Refused) -> None:
-        """Count a refusal by day, reason and app version; keep it for the next time when the store is away."""
-        self.uncounted[self.clock().date(), refusal.reason.value, refusal.app_version] += 1
-        batch, self.uncounted = self.uncounted, Counter()
+        """Count a refusal by day, reason and app version, before it is answered."""
+        counted = self.clock().date(), refusal.reason.value, refusal.app_version
+        try:
+            await self._refusals.do(counted)
+        except StoreUnavailable:
+            self._uncounted[counted] += 1
+
+    async def close(self) -> None:
+        """Finish what waits to be committed or counted."""
+        await self.commits.close()
+        await self._refusals.close()
+
+    async def _count(self, batch: Sequence[tuple[date, str, str]]) -> list[None]:
+        """Count a batch of refusals, and those that the store couldn't take before."""
+        amounts = Counter(batch) + self._uncounted
 
         async def add(connection: Connection) -> None:
-            for (day, reason, app_version), amount in sorted(batch.items()):
+            for (day, reason, app_version), amount in sorted(amounts.items()):
                 await refusals.add(connection, day, reason, app_version, amount)
 
-        try:
-            await run_transaction(self.pool, add)
-        except StoreUnavailable:
-            self.uncounted += batch
+        await run_transaction(self.pool, add)
+        self._uncounted.clear()
+        return [None] * len(batch)
 
 
 async def read_body(request: Request) -> bytes:

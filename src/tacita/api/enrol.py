@@ -65,12 +65,11 @@ def _unwrap(door: Door, enrolment: Enrolment) -> tuple[bytes, bytes]:
 async def _enrol(door: Door, connection: Connection, enrolment: Enrolment, sealed_key: bytes, device_key: bytes) -> int:
     device, now = bytes.fromhex(enrolment.device_id_hash), door.clock()
     fresh = seal_device_keys(door.keyring, device, DeviceKeys.enrolled_with(device_key))
+    await devices.lock(connection, device)
     if await devices.enrol(connection, device, fresh, now):
         return 201
-    sealed = await devices.lock_keys(connection, device)
-    if sealed is None:
-        raise problems.refused(409, Refusal.OTHER_KEY_ENROLLED, "Device is being withdrawn")
-    enrolled = open_device_keys(door.keyring, device, sealed)
+    sealed = await devices.sealed_keys(connection, [device])
+    enrolled = open_device_keys(door.keyring, device, sealed[device])
     if not hmac.compare_digest(enrolled.device_key, device_key):
         proof = sign(enrolled.device_key, sealed_key)
         given = (enrolment.proof or "").encode("utf-8", "surrogatepass")

@@ -1,5 +1,6 @@
 """Refusals as HTTP answers (contract §2.7): fixed texts, closed reasons, nothing of the sender's content."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,6 +75,11 @@ def budget_spent(retry_after_seconds: int, eligible: str) -> Refused:
     """Return the 429 of a spent privacy budget, with the date of the next eligible round."""
     detail = f"Privacy budget spent; next eligible {eligible}"
     return refused(429, Refusal.BUDGET_SPENT, detail, {"Retry-After": str(retry_after_seconds)})
+
+
+def too_fast(wait_s: float) -> Refused:
+    """Return the 429 of a device that sends too fast, with the seconds until it may again."""
+    return refused(429, Refusal.TOO_FAST, "Too many submissions", {"Retry-After": str(math.ceil(wait_s))})
 
 
 def store_unreachable() -> Refused:

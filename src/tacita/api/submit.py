@@ -1,35 +1,31 @@
 """`POST /api/v1/learning-graphs/submit` (contract §2): the walk in, one function that reads like its list (design §1).
 
-The plaintext graph lives in this module's frames only, and is dropped once it is counted.
+The plaintext graph lives in this module's frames only, and is dropped once it is verified: what is committed are its
+nodes' columns, bounded (`api/commit.py`).
 """
 
-import math
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tacita.api import problems
+from tacita.api.commit import KeysChanged, Submission, accepted_before
+from tacita.api.device_keys import KnownKeys
 from tacita.api.door import Door, read_body
 from tacita.api.problems import Refused
-from tacita.crypto.envelope import decode_base64, open_sealed, signature_matches
+from tacita.crypto.envelope import NONCE_BYTES, TAG_BYTES, decode_base64, open_sealed, signature_matches
 from tacita.crypto.errors import DoesNotOpen, MalformedBase64
 from tacita.crypto.keyring import keyed_tag
-from tacita.privacy import accountant, bounding, policy, rules, tested
-from tacita.privacy.bounding import Counts
+from tacita.privacy import rules, tested
 from tacita.privacy.columns import NodeColumns, node_columns
 from tacita.privacy.decoding import MalformedGraph, decode_graph
-from tacita.privacy.policy import NanoRho
 from tacita.protocol.answers import SubmitAnswer
 from tacita.protocol.envelope import Envelope, MalformedBody, decode_body
 from tacita.protocol.refusals import Refusal
-from tacita.store import contributions, devices, envelopes, ledger, rounds
-from tacita.store.connection import Connection, run_transaction
+from tacita.store import envelopes
+from tacita.store.connection import run_transaction
 from tacita.store.errors import StoreUnavailable
-from tacita.store.sealing import DeviceKeys, ledger_tag, open_device_keys, open_round_key, round_tag
-
-_ACCEPTED = "Graph received and validated"
-_ACCEPTED_BEFORE = "Graph received and validated before"
 
 
 @dataclass(frozen=True)
@@ -38,17 +34,18 @@ class _Claim:
 
     envelope: Envelope
     device: bytes
-    keys: DeviceKeys
-    sealed_keys: bytes
+    keys: KnownKeys
     sealed: bytes
 
     @property
     def digest(self) -> bytes:
-        """The keyed name of this exact sealed graph, and of what is sealed to it, by which a retry is known."""
-        bound = self.envelope.associated_data
-        if bound is None:
-            return keyed_tag(self.keys.dedupe_key, "envelope", self.sealed)
-        return keyed_tag(self.keys.dedupe_key, "envelope/2", self.sealed + bound)
+        """The keyed name of this exact envelope, by which a retry is known.
+
+        The nonce and the tag stand for the sealed graph: only the key's holder could make two graphs that share both,
+        and would lose the second.
+        """
+        named = self.sealed[:NONCE_BYTES] + self.sealed[-TAG_BYTES:] + (self.envelope.associated_data or b"")
+        return keyed_tag(self.keys.opened.dedupe_key, "envelope", named)
 
 
 async def submit(door: Door, request: Request) -> Response:
@@ -79,36 +76,53 @@ async def accept(door: Door, envelope: Envelope) -> SubmitAnswer:
         Refused: as contract §2.7 says.
         StoreUnavailable: nothing was accepted (503).
     """
-    claim, before = await run_transaction(door.pool, lambda connection: _authenticate(door, connection, envelope))
-    if before is not None:
-        return SubmitAnswer("accepted", before, _ACCEPTED_BEFORE)
-    nodes = _verified_nodes(door, claim)
-    return await run_transaction(door.pool, lambda connection: _commit(door, connection, claim, nodes))
+    for _ in range(2):
+        claim = await _authenticated(door, envelope)
+        _require_rate(door, claim)
+        try:
+            nodes = _verified_nodes(door, claim)
+        except Refused as refusal:
+            return await _answered_before(door, claim, refusal)
+        try:
+            return await door.commits.do(Submission(claim.device, claim.keys, claim.digest, nodes))
+        except KeysChanged:
+            door.device_keys.forget(claim.device)  # and once more, from the signature on, with the keys it has now
+    raise StoreUnavailable("the device's keys change too often")
 
 
-async def _authenticate(door: Door, connection: Connection, envelope: Envelope) -> tuple[_Claim, str | None]:
-    """Check the signature under the device's key; find out whether this envelope was accepted before."""
+async def _authenticated(door: Door, envelope: Envelope) -> _Claim:
+    """Check the signature under the device's key (contract §2.3); an unknown device costs what a wrong one does."""
     device = bytes.fromhex(envelope.device_id_hash)
     try:
         sealed = decode_base64(envelope.encrypted_data)
     except MalformedBase64:
         raise problems.malformed_body("encryptedData") from None
-    sealed_keys = await devices.sealed_keys(connection, device)
-    keys = None if sealed_keys is None else open_device_keys(door.keyring, device, sealed_keys)
-    key = None if keys is None else keys.device_key
-    matches = signature_matches(key, sealed, envelope.encrypted_data, envelope.signature)
-    if keys is None or sealed_keys is None:
-        raise problems.invalid_signature(Refusal.UNKNOWN_DEVICE)
-    if not matches:
-        raise problems.invalid_signature(Refusal.WRONG_SIGNATURE)
-    claim = _Claim(envelope, device, keys, sealed_keys, sealed)
-    return claim, await envelopes.accepted_for(connection, claim.digest)
+    remembered = door.device_keys.remembered(device)
+    if remembered is not None and _signed(envelope, remembered, sealed):
+        return _Claim(envelope, device, remembered, sealed)
+    fresh = await door.device_keys.fresh(device)
+    if _signed(envelope, fresh, sealed) and fresh is not None:
+        return _Claim(envelope, device, fresh, sealed)
+    raise problems.invalid_signature(Refusal.UNKNOWN_DEVICE if fresh is None else Refusal.WRONG_SIGNATURE)
+
+
+def _signed(envelope: Envelope, keys: KnownKeys | None, sealed: bytes) -> bool:
+    key = None if keys is None else keys.opened.device_key
+    return signature_matches(key, sealed, envelope.encrypted_data, envelope.signature)
+
+
+def _require_rate(door: Door, claim: _Claim) -> None:
+    """Take a token out of the device's bucket; only who holds the device's key can empty it."""
+    wait_s = door.rate.wait_s(claim.device, door.clock().timestamp())
+    if wait_s > 0:
+        raise problems.too_fast(wait_s)
 
 
 def _verified_nodes(door: Door, claim: _Claim) -> NodeColumns:
     """Open, decode and verify the graph; return the columns of its nodes."""
     try:
-        graph, found = decode_graph(open_sealed(claim.keys.device_key, claim.sealed, claim.envelope.associated_data))
+        sealed, bound = claim.sealed, claim.envelope.associated_data
+        graph, found = decode_graph(open_sealed(claim.keys.opened.device_key, sealed, bound))
     except DoesNotOpen:
         raise problems.decryption_failed() from None
     except MalformedGraph:
@@ -121,48 +135,11 @@ def _verified_nodes(door: Door, claim: _Claim) -> NodeColumns:
     return nodes
 
 
-async def _commit(door: Door, connection: Connection, claim: _Claim, nodes: NodeColumns) -> SubmitAnswer:
-    """Count the graph into the collecting round, exactly once, in the transaction that the 200 stands for."""
-    if await devices.lock_keys(connection, claim.device) != claim.sealed_keys:
-        raise problems.invalid_signature(Refusal.UNKNOWN_DEVICE)
-    before = await envelopes.accepted_for(connection, claim.digest)
-    if before is not None:
-        return SubmitAnswer("accepted", before, _ACCEPTED_BEFORE)
-    await rounds.hold_open(connection)
-    current = await rounds.collecting(connection)
-    if current is None:
-        raise StoreUnavailable("no round is collecting")
-    await _require_budget(door, connection, claim)
-    await _count(door, connection, claim, nodes, current)
-    await envelopes.remember(connection, claim.digest, current.model_version, door.clock())
-    return SubmitAnswer("accepted", current.model_version, _ACCEPTED)
-
-
-async def _require_budget(door: Door, connection: Connection, claim: _Claim) -> None:
-    now = door.clock()
-    tag = ledger_tag(door.ledger_key, claim.device)
-    spent = await ledger.history(connection, tag, now - policy.BUDGET_WINDOW)
-    eligible = accountant.next_eligible([(when, NanoRho(amount)) for when, amount in spent], now)
-    if eligible is not None:
-        wait = math.ceil((eligible - now).total_seconds())
-        raise problems.budget_spent(max(1, wait), eligible.date().isoformat())
-
-
-async def _count(door: Door, connection: Connection, claim: _Claim, nodes: NodeColumns, current: rounds.Round) -> None:
-    """Merge the nodes that this device wasn't counted for yet into its one contribution of this round."""
-    now = door.clock()
-    key = open_round_key(door.keyring, current)
-    tag = round_tag(key, claim.device)
-    sealed = await contributions.find(connection, current.number, tag)
-    earlier = Counts.none() if sealed is None else key.open_contribution(tag, sealed).counts
-    counts, tags = bounding.count_nodes(
-        nodes,
-        now,
-        tag=lambda node_id: keyed_tag(claim.keys.dedupe_key, "node", node_id.encode())[: devices.TAG_BYTES],
-        already_counted=await devices.counted_tags(connection, claim.device, now - policy.COUNTED_NODE_MEMORY),
-        room=policy.MAX_COUNTED_NODES - earlier.nodes,
+async def _answered_before(door: Door, claim: _Claim, refusal: Refused) -> SubmitAnswer:
+    """Answer the retry of an envelope that was accepted when it was fresher; else raise its refusal (contract §2.7)."""
+    accepted = await run_transaction(
+        door.pool, lambda connection: envelopes.accepted_for(connection, claim.device, claim.digest)
     )
-    if tags:
-        name = ledger_tag(door.ledger_key, claim.device)
-        await contributions.put(connection, current.number, tag, key.seal_contribution(tag, earlier + counts, name))
-        await devices.add_counted_tags(connection, claim.device, tags, now)
+    if accepted is None:
+        raise refusal
+    return accepted_before(accepted)

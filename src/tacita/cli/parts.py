@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from tacita import config
 from tacita.api.door import Door
+from tacita.api.rate import RateLimit
 from tacita.clock import system_clock
 from tacita.config import Deployment
 from tacita.crypto.keyring import Keyring
@@ -44,14 +45,22 @@ async def open_door(deployment: Deployment, dsn: str) -> AsyncIterator[Door]:
     """Yield what the endpoints of one API worker share, on a running database."""
     keyring = Keyring.load(deployment.keys)
     async with open_pool(dsn, deployment.settings.pool_size) as pool:
-        yield Door(
+        door = Door(
             pool=pool,
             keyring=keyring,
             enrolment_keys={pair.key_id: pair for pair in keyring.enrolment_keys()},
             ledger_key=keyring.ledger_key(),
             blobs=local_blobs(deployment.blobs),
             clock=system_clock,
+            rate=RateLimit.open(
+                deployment.rates,
+                keyring.ledger_key(),
+                deployment.settings.submissions_per_hour,
+                deployment.settings.submission_burst,
+            ),
         )
+        yield door
+        await door.close()
 
 
 def with_workshop(folder: Path, work: Callable[[Workshop], Awaitable[_Result]]) -> _Result:

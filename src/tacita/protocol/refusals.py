@@ -42,6 +42,7 @@ class Refusal(StrEnum):
     DECRYPTION_FAILED = "decryption_failed"
     MALFORMED_GRAPH = "malformed_graph"
     BUDGET_SPENT = "budget_spent"
+    TOO_FAST = "too_fast"
     STORE_UNREACHABLE = "store_unreachable"
     UNKNOWN_SERVER_KEY = "unknown_server_key"
     WRAPPED_KEY_DOES_NOT_OPEN = "wrapped_key_does_not_open"

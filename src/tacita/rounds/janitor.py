@@ -1,9 +1,9 @@
-"""What is due from time to time: forgetting tags and envelopes past their age, and refreshing signed timestamps."""
+"""What is due from time to time: forgetting accepted envelopes past their age, and refreshing signed timestamps."""
 
 from tacita.models import trust
 from tacita.privacy import policy
 from tacita.rounds.workshop import Workshop
-from tacita.store import devices, envelopes
+from tacita.store import envelopes
 from tacita.store.connection import Connection, run_transaction
 
 
@@ -12,8 +12,7 @@ async def tidy(shop: Workshop) -> None:
 
     async def forget(connection: Connection) -> None:
         now = shop.clock()
-        await devices.forget_counted_tags(connection, now - policy.COUNTED_NODE_MEMORY)
-        await envelopes.forget(connection, now - policy.MAX_GRAPH_AGE - policy.MAX_CLOCK_LEAD)
+        await envelopes.forget(connection, now - policy.COUNTED_NODE_MEMORY)
 
     await run_transaction(shop.pool, forget)
     await trust.refresh(shop.blobs, trust.signers(shop.role_keys), shop.clock())

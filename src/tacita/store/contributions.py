@@ -1,29 +1,29 @@
-"""Table `contributions`: one sealed row a device and round, until the round is released (privacy §2)."""
+"""Tables `contributions` and `round_devices`: one sealed row a device and round until the release, and their number.
+
+The number of distinct devices is never counted row by row: each worker adds to a shard of its own, so that no two
+workers wait for one counter, and its sum costs the same at any size.
+"""
 
 from tacita.store.connection import Connection
 
-
-async def find(connection: Connection, round_number: int, tag: bytes) -> bytes | None:
-    """Return the sealed contribution under a per-round tag, or None."""
-    cursor = await connection.execute(
-        "SELECT sealed FROM contributions WHERE round = %s AND tag = %s", [round_number, tag]
-    )
-    row = await cursor.fetchone()
-    return None if row is None else bytes(row[0])
+SHARDS = 1_024
+"""A worker's shard is its process id modulo this; two that share one only wait for each other's commit."""
 
 
-async def put(connection: Connection, round_number: int, tag: bytes, sealed: bytes) -> None:
-    """Insert or replace the contribution under a per-round tag."""
+async def add_devices(connection: Connection, round_number: int, shard: int, devices: int) -> None:
+    """Add to a round's number of distinct devices (negative: devices whose contribution was erased)."""
     await connection.execute(
-        "INSERT INTO contributions (round, tag, sealed) VALUES (%s, %s, %s)"
-        " ON CONFLICT (round, tag) DO UPDATE SET sealed = excluded.sealed",
-        [round_number, tag, sealed],
+        "INSERT INTO round_devices AS counter (round, shard, devices) VALUES (%s, %s, %s)"
+        " ON CONFLICT (round, shard) DO UPDATE SET devices = counter.devices + excluded.devices",
+        [round_number, shard, devices],
     )
 
 
 async def count(connection: Connection, round_number: int) -> int:
-    """Return how many distinct devices have contributed to a round."""
-    cursor = await connection.execute("SELECT count(*) FROM contributions WHERE round = %s", [round_number])
+    """Return how many distinct devices have contributed to a round that still holds contributions."""
+    cursor = await connection.execute(
+        "SELECT coalesce(sum(devices), 0)::bigint FROM round_devices WHERE round = %s", [round_number]
+    )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
 
@@ -38,5 +38,6 @@ async def all_of(connection: Connection, round_number: int) -> list[tuple[bytes,
 
 async def scrub(connection: Connection, round_number: int) -> int:
     """Delete every contribution to a round; return how many went."""
+    await connection.execute("DELETE FROM round_devices WHERE round = %s", [round_number])
     cursor = await connection.execute("DELETE FROM contributions WHERE round = %s", [round_number])
     return cursor.rowcount

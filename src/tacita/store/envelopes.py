@@ -1,26 +1,23 @@
-"""Table `accepted_envelopes`: what was answered 200, so that a retry gets the same answer and counts once."""
+"""Table `accepted_envelopes`: what was answered 200, and for which nodes it was counted."""
 
 from datetime import datetime
 
 from tacita.store.connection import Connection
 
-
-async def accepted_for(connection: Connection, digest: bytes) -> str | None:
-    """Return the model version that an earlier 200 named for this envelope, or None when there was none."""
-    cursor = await connection.execute("SELECT model_version FROM accepted_envelopes WHERE digest = %s", [digest])
-    row = await cursor.fetchone()
-    return None if row is None else str(row[0])
+TAG_BYTES = 8
+"""A counted node's tag is this many bytes: 100 nodes of one device collide with chance 3e-16."""
 
 
-async def remember(connection: Connection, digest: bytes, model_version: str, now: datetime) -> None:
-    """Note that the envelope of `digest` (32 bytes) is accepted."""
-    await connection.execute(
-        "INSERT INTO accepted_envelopes (digest, model_version, accepted_at) VALUES (%s, %s, %s)",
-        [digest, model_version, now],
+async def accepted_for(connection: Connection, device: bytes, digest: bytes) -> int | None:
+    """Return the round that an earlier 200 counted this envelope into, or None when there was none."""
+    cursor = await connection.execute(
+        "SELECT round FROM accepted_envelopes WHERE device = %s AND digest = %s", [device, digest]
     )
+    row = await cursor.fetchone()
+    return None if row is None else int(row[0])
 
 
 async def forget(connection: Connection, before: datetime) -> int:
-    """Delete envelopes accepted before a moment, too stale to be sent again; return how many went."""
+    """Delete what was accepted before a moment: too stale to be sent again, its nodes too old to count again."""
     cursor = await connection.execute("DELETE FROM accepted_envelopes WHERE accepted_at <= %s", [before])
     return cursor.rowcount

@@ -55,9 +55,13 @@ def _round(row: tuple[int, str, str, bytes | None, str | None]) -> Round:
     return Round(number, State(state), version, None if sealed_key is None else bytes(sealed_key), reason)
 
 
+HOLD_OPEN = "pg_advisory_xact_lock_shared(hashtext('tacita.round.closing'))"
+"""The call in SQL that `hold_open` makes."""
+
+
 async def hold_open(connection: Connection) -> None:
     """Keep the collecting round from closing until this transaction ends. Submissions share this lock."""
-    await connection.execute("SELECT pg_advisory_xact_lock_shared(hashtext('tacita.round.closing'))")
+    await connection.execute(f"SELECT {HOLD_OPEN}")
 
 
 async def hold_closing(connection: Connection) -> None:

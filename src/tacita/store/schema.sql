@@ -6,22 +6,18 @@ CREATE TABLE devices (
     rekeyed_at timestamptz
 );
 
--- Truncated HMACs of node ids under the device's key: a node counts once, in whatever round (privacy §3).
-CREATE TABLE counted_nodes (
-    device bytea NOT NULL REFERENCES devices ON DELETE CASCADE,
-    counted_at timestamptz NOT NULL,
+-- What was answered 200, so that a retry gets the same answer, and truncated keyed tags of the nodes that it was counted
+-- for: a node counts once, in whatever round (contract §2.7, privacy §3). Rows go by age, or with their device; there is
+-- no foreign key, since its check would cost every submission a lock on a row (see store/devices.py: erase).
+CREATE TABLE accepted_envelopes (
+    device bytea NOT NULL CHECK (length(device) = 32),
+    accepted_at timestamptz NOT NULL,
+    round integer NOT NULL,
+    digest bytea NOT NULL CHECK (length(digest) = 32),
     tags bytea NOT NULL CHECK (length(tags) % 8 = 0)
 );
-CREATE INDEX counted_nodes_by_device ON counted_nodes (device, counted_at);
-CREATE INDEX counted_nodes_by_age ON counted_nodes (counted_at);
-
--- Which envelopes were accepted, by keyed digest, so that a retry is answered and not counted (contract §2.7).
-CREATE TABLE accepted_envelopes (
-    digest bytea PRIMARY KEY CHECK (length(digest) = 32),
-    model_version text NOT NULL,
-    accepted_at timestamptz NOT NULL
-);
-CREATE INDEX accepted_envelopes_by_age ON accepted_envelopes (accepted_at);
+CREATE INDEX accepted_envelopes_by_device ON accepted_envelopes (device);
+CREATE INDEX accepted_envelopes_by_age ON accepted_envelopes USING brin (accepted_at);
 
 -- The state machine of a round (design §1). sealed_key is destroyed with the release or the abandonment.
 CREATE TABLE rounds (
@@ -50,6 +46,14 @@ CREATE TABLE contributions (
     tag bytea NOT NULL CHECK (length(tag) = 32),
     sealed bytea NOT NULL,
     PRIMARY KEY (round, tag)
+);
+
+-- How many distinct devices a round has: the sum over shards, of which each worker adds to its own.
+CREATE TABLE round_devices (
+    round integer NOT NULL REFERENCES rounds,
+    shard smallint NOT NULL,
+    devices bigint NOT NULL,
+    PRIMARY KEY (round, shard)
 );
 
 -- What was released: the noisy vector and its statement.

@@ -1,0 +1,164 @@
+"""The group commit: verified graphs of many devices are counted in one transaction, each exactly once (design §1).
+
+A submission is answered by its own outcome: counted, counted before, out of budget, or its keys are no longer those
+that it was verified with. Nothing is answered before the transaction has committed.
+"""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tacita.api import problems
+from tacita.api.device_keys import KnownKeys
+from tacita.clock import Clock
+from tacita.crypto.keyring import Keyring, keyed_tag
+from tacita.privacy import accountant, bounding, policy
+from tacita.privacy.bounding import Counts
+from tacita.privacy.columns import NodeColumns
+from tacita.privacy.policy import NanoRho
+from tacita.protocol.answers import SubmitAnswer
+from tacita.protocol.ids import model_version
+from tacita.store import ledger, rounds, submissions
+from tacita.store.connection import Connection, Pool, run_transaction
+from tacita.store.contributions import SHARDS
+from tacita.store.envelopes import TAG_BYTES
+from tacita.store.errors import StoreUnavailable
+from tacita.store.sealing import RoundKey, ledger_tag, open_round_key, round_tag
+from tacita.store.submissions import Accepted, Asked, Found
+
+_ACCEPTED = "Graph received and validated"
+_ACCEPTED_BEFORE = "Graph received and validated before"
+
+
+class KeysChanged(Exception):  # noqa: N818 - what happened to them
+    """The device re-keyed or withdrew, or its keys were re-sealed, between the signature's check and the commit."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A graph that is authentic and breaks no rule: whose, under which keys, its envelope's keyed digest, its nodes."""
+
+    device: bytes
+    keys: KnownKeys
+    digest: bytes
+    nodes: NodeColumns
+
+
+def accepted_before(round_number: int) -> SubmitAnswer:
+    """Return the answer to a retry of an envelope that was counted into `round_number`."""
+    return SubmitAnswer("accepted", model_version(round_number + 1), _ACCEPTED_BEFORE)
+
+
+class _Standing:
+    """One device within a batch: what the store held of it, and what the batch adds."""
+
+    def __init__(self, asked: Asked, found: Found, key: RoundKey) -> None:
+        self.asked, self.found = asked, found
+        self.accepted = dict(found.accepted)
+        self.tags = {found.tags[i : i + TAG_BYTES] for i in range(0, len(found.tags), TAG_BYTES)}
+        sealed = found.contribution
+        self.counts = Counts.none() if sealed is None else key.open_contribution(asked.tag, sealed).counts
+        self.changed = False
+
+    def add(self, submission: Submission, now: datetime) -> list[bytes]:
+        """Count the nodes that this device wasn't counted for yet; return their tags."""
+        counts, tags = bounding.count_nodes(
+            submission.nodes,
+            now,
+            tag=lambda node: keyed_tag(submission.keys.opened.dedupe_key, "node", node.encode())[:TAG_BYTES],
+            already_counted=self.tags,
+            room=policy.MAX_COUNTED_NODES - self.counts.nodes,
+        )
+        if tags:
+            self.counts, self.changed = self.counts + counts, True
+            self.tags.update(tags)
+        return tags
+
+
+class GroupCommit:
+    """Counts batches of submissions into the collecting round.
+
+    Args:
+        pool: connections to the store.
+        keyring: opens round keys.
+        ledger_key: names devices in the ledger.
+        clock: the present moment.
+    """
+
+    def __init__(self, pool: Pool, keyring: Keyring, ledger_key: bytes, clock: Clock) -> None:
+        self._pool, self._keyring, self._ledger_key, self._clock = pool, keyring, ledger_key, clock
+        self._shard = os.getpid() % SHARDS
+        self._round_key: RoundKey | None = None
+
+    async def commit(self, batch: Sequence[Submission]) -> list[SubmitAnswer | Exception]:
+        """Commit a batch; return each submission's answer, or its refusal (429), or `KeysChanged`.
+
+        Raises:
+            StoreUnavailable: the store is away; nothing is known to be committed.
+        """
+        return await run_transaction(self._pool, lambda connection: self._commit(connection, batch))
+
+    async def _commit(self, connection: Connection, batch: Sequence[Submission]) -> list[SubmitAnswer | Exception]:
+        now = self._clock()
+        key, standings = await self._standings(connection, sorted({s.device for s in batch}), now)
+        answers: list[SubmitAnswer | Exception] = []
+        remembered: list[Accepted] = []
+        for submission in batch:
+            standing = standings[submission.device]
+            before = standing.accepted.get(submission.digest)
+            if standing.found.sealed_keys != submission.keys.sealed:
+                answers.append(KeysChanged())
+            elif before is not None:
+                answers.append(accepted_before(before))
+            elif standing.found.spent + policy.ROUND_CHARGE > policy.BUDGET_CAP:
+                answers.append(await self._budget_spent(connection, standing.asked.ledger_tag, now))
+            else:
+                tags = b"".join(standing.add(submission, now))
+                standing.accepted[submission.digest] = key.round
+                remembered.append(Accepted(submission.device, submission.digest, tags))
+                answers.append(SubmitAnswer("accepted", model_version(key.round + 1), _ACCEPTED))
+        if remembered:
+            await self._record(connection, key, list(standings.values()), remembered, now)
+        return answers
+
+    async def _standings(
+        self, connection: Connection, devices: list[bytes], now: datetime
+    ) -> tuple[RoundKey, dict[bytes, _Standing]]:
+        """Lock the devices and read what there is of them, in the round that collects and can't close meanwhile."""
+        key = self._round_key or await self._collecting(connection)
+        while True:
+            asked = [Asked(d, round_tag(key, d), ledger_tag(self._ledger_key, d)) for d in devices]
+            found = await submissions.lock_and_find(connection, asked, key.round, now - policy.BUDGET_WINDOW)
+            if found[0].collecting == key.round:
+                break
+            key = await self._collecting(connection)
+        return key, {a.device: _Standing(a, f, key) for a, f in zip(asked, found, strict=True)}
+
+    async def _collecting(self, connection: Connection) -> RoundKey:
+        current = await rounds.collecting(connection)
+        if current is None:
+            raise StoreUnavailable("no round is collecting")
+        self._round_key = open_round_key(self._keyring, current)
+        return self._round_key
+
+    async def _record(
+        self,
+        connection: Connection,
+        key: RoundKey,
+        standings: list[_Standing],
+        accepted: list[Accepted],
+        now: datetime,
+    ) -> None:
+        changed = [s for s in standings if s.changed]
+        sealed = [(s.asked.tag, key.seal_contribution(s.asked.tag, s.counts, s.asked.ledger_tag)) for s in changed]
+        added = sum(s.found.contribution is None for s in changed)
+        await submissions.record(connection, key.round, sealed, (self._shard, added), accepted, now)
+
+    async def _budget_spent(self, connection: Connection, tag: bytes, now: datetime) -> Exception:
+        """Return the 429 that says when the device's window has room again."""
+        spent = await ledger.history(connection, tag, now - policy.BUDGET_WINDOW)
+        eligible = accountant.next_eligible([(when, NanoRho(amount)) for when, amount in spent], now) or now
+        wait = math.ceil((eligible - now).total_seconds())
+        return problems.budget_spent(max(1, wait), eligible.date().isoformat())
