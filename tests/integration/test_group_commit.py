@@ -106,13 +106,9 @@ def test_a_row_that_the_store_refuses_fails_alone(front: FrontDoor, monkeypatch:
 
     monkeypatch.setattr(Accepted, "__init__", broken)
 
-    async def send() -> list[httpx.Response | BaseException]:
-        posts = [front.client.post(SUBMIT, content=json.dumps(body)) for body in bodies_of(DEVICES[:4])]
-        return await asyncio.gather(*posts, return_exceptions=True)
+    answers = at_once(front, bodies_of(DEVICES[:4]))
 
-    answers = front.runner.run(send())
-
-    assert [getattr(answer, "status_code", 503) for answer in answers] == [200, 200, 503, 200]
+    assert [answer.status_code for answer in answers] == [200, 200, 503, 200]
     assert devices_counted(front) == 3
 
 

@@ -23,7 +23,7 @@ from tacita.protocol.envelope import MAX_BODY_BYTES
 from tacita.store import refusals
 from tacita.store.blobs import Blobs
 from tacita.store.connection import Connection, Pool, run_transaction
-from tacita.store.errors import StoreUnavailable
+from tacita.store.errors import StoreError, StoreUnavailable
 
 _log = structlog.get_logger()
 
@@ -114,7 +114,8 @@ async def answer(door: Door, work: Awaitable[Response]) -> Response:
         return await work
     except Refused as refusal:
         outcome = refusal
-    except StoreUnavailable:
+    except StoreError as error:
+        _log.warning("the store failed", error=type(error).__name__)
         outcome = problems.store_unreachable()
     _log.info("refused", status=outcome.status, reason=outcome.reason.value)
     await door.count(outcome)

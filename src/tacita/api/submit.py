@@ -25,7 +25,7 @@ from tacita.protocol.envelope import Envelope, MalformedBody, decode_body
 from tacita.protocol.refusals import Refusal
 from tacita.store import envelopes
 from tacita.store.connection import run_transaction
-from tacita.store.errors import StoreUnavailable
+from tacita.store.errors import StoreError, StoreUnavailable
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ async def submit(door: Door, request: Request) -> Response:
     except Refused as refusal:
         refusal.app_version = envelope.app_version
         raise
-    except StoreUnavailable:
+    except StoreError:
         away = problems.store_unreachable()
         away.app_version = envelope.app_version
         raise away from None

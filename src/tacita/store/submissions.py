@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import psycopg
 from psycopg.rows import tuple_row
 
 from tacita.store import devices, rounds
 from tacita.store.connection import Connection
+from tacita.store.errors import RowRefused
 
 _LOCK = (
     f"SELECT {rounds.HOLD_OPEN}, (SELECT count(pg_advisory_xact_lock(%b::int4, key))"  # noqa: S608 - constants
@@ -127,12 +129,15 @@ async def record(
         new_devices: the worker's shard, and how many of the contributions are new.
         accepted: the envelopes that are answered 200 with this commit.
         now: when they are accepted.
+
+    Raises:
+        RowRefused: the database refused a row; the transaction can only be rolled back.
     """
     shard, added = new_devices
     rows = [[tag for tag, _ in contributions], [sealed for _, sealed in contributions]]
     envelopes = [[a.device for a in accepted], [a.digest for a in accepted], [a.tags for a in accepted]]
-    await connection.execute(
-        _RECORD,
-        [round_number, *rows, round_number, shard, added, added, now, round_number, *envelopes],
-        prepare=True,
-    )
+    parameters = [round_number, *rows, round_number, shard, added, added, now, round_number, *envelopes]
+    try:
+        await connection.execute(_RECORD, parameters, prepare=True)
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        raise RowRefused(f"a row of the batch is refused: {type(error).__name__}") from None
