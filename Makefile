@@ -8,7 +8,7 @@ DEVICES ?= 1000
 ROUNDS ?= 2
 SEED ?= 7
 
-.PHONY: install demo test lint format test-slow bench clean
+.PHONY: install demo test lint format test-slow audit-nightly bench clean
 
 install: .venv/.installed
 
@@ -38,6 +38,9 @@ test: lint
 
 test-slow: install
 	.venv/bin/pytest -n 2 -m slow
+
+audit-nightly: install
+	.venv/bin/tacita privacy audit --runs 6000 --canaries 1 --at-least 0.8
 
 clean:
 	rm -rf .venv .uv demo-out

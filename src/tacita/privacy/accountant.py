@@ -38,6 +38,17 @@ def epsilon(charge: NanoRho, delta: float) -> float:
     return max(0.0, math.ceil(bound((low + high) / 2) * 1e7) / 1e7)
 
 
+def charge_for(claimed: float, delta: float) -> NanoRho:
+    """Return the largest charge whose `epsilon` at `delta` is at most `claimed` (positive)."""
+    low, high = 0, 1
+    while epsilon(NanoRho(high), delta) <= claimed:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if epsilon(NanoRho(middle), delta) <= claimed else (low, middle)
+    return NanoRho(low)
+
+
 def next_eligible(history: Sequence[Charge], now: datetime) -> datetime | None:
     """Return when the device can next pay for a round, or None when it can pay now.
 

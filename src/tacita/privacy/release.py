@@ -10,6 +10,7 @@ import numpy as np
 from tacita.errors import TacitaError
 from tacita.privacy import accountant, mechanism, policy, tables
 from tacita.privacy.bounding import ContributionVector
+from tacita.privacy.policy import NanoRho
 
 NEIGHBOURS = "zero-out (replace-with-nothing), device level, central model"
 
@@ -62,12 +63,13 @@ class Cohort:
     vectors: Sequence[ContributionVector]
 
 
-def release(cohort: Cohort, minimum: int) -> Release:
+def release(cohort: Cohort, minimum: int, charge: NanoRho = policy.ROUND_CHARGE) -> Release:
     """Sum the cohort's vectors, add the noise, state the guarantee. Draws fresh noise at every call.
 
     Args:
         cohort: one vector a device.
         minimum: distinct devices without which nothing is released.
+        charge: what it costs each device; another than a round's in the audit alone (privacy §6).
 
     Raises:
         CohortTooSmall: fewer vectors than `minimum`.
@@ -77,14 +79,14 @@ def release(cohort: Cohort, minimum: int) -> Release:
     total = np.zeros(tables.CELLS, np.int64)
     for vector in cohort.vectors:
         total += vector.cells
-    sigma = mechanism.sigma_for(policy.ROUND_CHARGE)
+    sigma = mechanism.sigma_for(charge)
     return Release(
         statement=Statement(
             round=cohort.round,
             devices=len(cohort.vectors),
-            epsilon=accountant.epsilon(policy.ROUND_CHARGE, policy.DELTA),
+            epsilon=accountant.epsilon(charge, policy.DELTA),
             delta=policy.DELTA,
-            nano_rho=policy.ROUND_CHARGE,
+            nano_rho=charge,
             sigma=sigma,
             clip_norm=policy.CLIP_NORM,
             policy_hash=policy.policy_hash(),
