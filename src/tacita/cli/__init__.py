@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from tacita.cli import audit, demo, device, fleet, init, model, privacy, report, round_, serve
+from tacita.cli import audit, demo, device, fleet, init, ledger, model, privacy, report, round_, serve
 from tacita.cli.screen import complain
 from tacita.errors import TacitaError
 
@@ -25,6 +25,7 @@ app.add_typer(fleet.app, name="fleet")
 privacy.app.command("report")(report.report)
 privacy.app.command("audit")(audit.audit)
 app.add_typer(privacy.app, name="privacy")
+privacy.app.command("ledger")(ledger.show_ledger)
 app.command("demo")(demo.demo)
 app.command("drive", hidden=True)(serve.drive)
 

@@ -23,8 +23,9 @@ from tacita.privacy import accountant, policy
 from tacita.privacy.policy import NanoRho
 from tacita.privacy.statement import users_statement
 from tacita.rounds.workshop import Workshop
-from tacita.store import ledger, registry, releases, rounds
+from tacita.store import ledger, ledger_proof, registry, releases, rounds
 from tacita.store.connection import Connection, run_transaction
+from tacita.store.ledger_proof import Proof
 from tacita.store.registry import Model
 
 _STOP_WITHIN_S = 30
@@ -42,7 +43,7 @@ class _Accounts:
     models: list[Model]
     steps: list[tuple[str, float]]
     most_spent: NanoRho
-    chain_whole: bool
+    proof: Proof
     devices: list[int]
 
 
@@ -101,6 +102,8 @@ def _served(deployment: Path, log: Path) -> Iterator[str]:
 
 
 async def _read_accounts(shop: Workshop) -> _Accounts:
+    proof = await run_transaction(shop.pool, ledger_proof.prove)
+
     async def read(connection: Connection) -> _Accounts:
         finished = [each for each in await rounds.everything(connection) if each.state in rounds.FINISHED]
         steps = []
@@ -111,11 +114,12 @@ async def _read_accounts(shop: Workshop) -> _Accounts:
                 for before, then in pairwise(story[1:])
             ]
         made = await releases.up_to(connection, len(finished))
+        spent = await ledger.distribution(connection, shop.clock() - policy.BUDGET_WINDOW)
         return _Accounts(
             models=await registry.everything(connection),
             steps=steps,
-            most_spent=NanoRho(await ledger.most_spent(connection, shop.clock() - policy.BUDGET_WINDOW)),
-            chain_whole=ledger.broken_at(await ledger.everything(connection)) is None,
+            most_spent=NanoRho(max((amount for amount, _ in spent), default=0)),
+            proof=proof,
             devices=[release.statement.devices for release in made],
         )
 
@@ -134,5 +138,6 @@ def _show(journey: fleet.Journey, accounts: _Accounts, seconds: list[tuple[str, 
     screen.say(
         f"ledger: {len(accounts.devices)} releases of {', '.join(f'{n:,}' for n in accounts.devices)} devices; the most"
         f" charged device has spent {accounts.most_spent:,} of {policy.BUDGET_CAP:,} nano-rho, together epsilon ="
-        f" {spent:.2f} at delta = {policy.DELTA:g}; its hash chain is {'whole' if accounts.chain_whole else 'BROKEN'}"
+        f" {spent:.2f} at delta = {policy.DELTA:g}; its chain and its sums"
+        f" {'HAVE FLAWS' if accounts.proof.flaws else 'hold'}"
     )

@@ -65,30 +65,18 @@ async def charge(
             await copy.write_row((number, tag, round_number, nano_rho, now, chain))
 
 
-async def everything(connection: Connection) -> list[Entry]:
-    """Return the whole ledger in its order."""
+async def distribution(connection: Connection, since: datetime) -> list[tuple[int, int]]:
+    """Return (nano-rho, devices): how many devices spent how much after `since`, least first."""
     cursor = await connection.execute(
-        "SELECT entry, tag, round, nano_rho, charged_at, chain FROM ledger ORDER BY entry"
-    )
-    return [Entry(e, bytes(t), r, int(n), at, bytes(c)) for e, t, r, n, at, c in await cursor.fetchall()]
-
-
-def broken_at(entries: Sequence[Entry]) -> int | None:
-    """Return the first entry whose number or chain value isn't what the entries before it imply, or None."""
-    previous = GENESIS
-    for position, entry in enumerate(entries, start=1):
-        if entry.entry != position or entry.chain != entry.expected_chain(previous):
-            return position
-        previous = entry.chain
-    return None
-
-
-async def most_spent(connection: Connection, since: datetime) -> int:
-    """Return the nano-rho that the most charged device spent from `since` on; 0 when nobody spent any."""
-    cursor = await connection.execute(
-        "SELECT coalesce(max(spent), 0) FROM"
-        " (SELECT sum(nano_rho) AS spent FROM ledger WHERE charged_at >= %s GROUP BY tag) AS sums",
+        "SELECT spent, count(*) FROM (SELECT sum(nano_rho) AS spent FROM ledger WHERE charged_at > %s GROUP BY tag)"
+        " AS sums GROUP BY spent ORDER BY spent",
         [since],
     )
+    return [(int(spent), int(devices)) for spent, devices in await cursor.fetchall()]
+
+
+async def length(connection: Connection) -> int:
+    """Return how many entries there are."""
+    cursor = await connection.execute("SELECT count(*) FROM ledger")
     row = await cursor.fetchone()
-    return 0 if row is None else int(row[0])
+    return int(row[0]) if row else 0
