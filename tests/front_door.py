@@ -16,8 +16,10 @@ from tests.graphs import DEVICE, NOW, graph
 from tacita.api.app import create_app
 from tacita.api.door import Door
 from tacita.api.rate import RateLimit
+from tacita.crypto import enrolment_keys
+from tacita.crypto.enrolment_keys import EnrolmentKeys
 from tacita.crypto.envelope import decode_base64, encode_base64, seal, sign
-from tacita.crypto.hpke import wrap
+from tacita.crypto.hpke import X25519_SUITE, wrap
 from tacita.crypto.keyring import Keyring
 from tacita.privacy.bounding import Counts
 from tacita.protocol.dates import apple_seconds
@@ -66,9 +68,11 @@ class FrontDoor:
     def submit(self, body: bytes | dict[str, Any]) -> httpx.Response:
         return self.post(SUBMIT, body)
 
-    def enrolment(self, key: bytes = KEY, device: str = DEVICE, **changes: Any) -> dict[str, Any]:
-        offered = self.get("/api/v1/keys").json()["keys"][0]
-        sealed = wrap(decode_base64(offered["public_key"]), key, device)
+    def enrolment(
+        self, key: bytes = KEY, device: str = DEVICE, suite: str = X25519_SUITE, **changes: Any
+    ) -> dict[str, Any]:
+        offered = next(shown for shown in self.get("/api/v1/keys").json()["keys"] if shown["suite"] == suite)
+        sealed = wrap(decode_base64(offered["public_key"]), key, device, suite)
         made = {
             "deviceIdHash": device,
             "appVersion": "1.4.0",
@@ -108,11 +112,12 @@ async def _open_round(door: Door) -> None:
 def opened(dsn: str, folder: Path) -> Iterator[FrontDoor]:
     """Yield the application on a migrated database, with round 1 collecting."""
     keyring = Keyring.create(folder / "keys")
-    keyring.add_server_keys()
+    keyring.add_ledger_key()
+    enrolment_keys.add_first(keyring)
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         pool = runner.run(stack.enter_async_context(open_pool(dsn, 2)))
-        pairs = {pair.key_id: pair for pair in keyring.enrolment_keys()}
+        pairs = EnrolmentKeys(keyring)
         ledger_key = keyring.ledger_key()
         rate = RateLimit.open(folder / "rates", ledger_key, per_hour=60, burst=30)
         door = Door(pool, keyring, pairs, ledger_key, local_blobs(folder / "blobs"), lambda: front.now, rate)

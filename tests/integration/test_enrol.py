@@ -1,15 +1,13 @@
 """Enrolment: contract §5.1 to §5.3."""
 
 import base64
-import hashlib
-import hmac
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.front_door import ENROL, KEY, FrontDoor, envelope, opened, sound
 
-OTHER_KEY = bytes(range(32, 64))
+from tacita.crypto.hpke import SUITES
 
 
 @pytest.fixture
@@ -18,15 +16,29 @@ def front(database: str, tmp_path: Path) -> Iterator[FrontDoor]:
         yield door
 
 
-def test_the_server_offers_its_public_key_with_the_suite_of_the_contract(front: FrontDoor) -> None:
-    [offered] = front.get("/api/v1/keys").json()["keys"]
+def test_the_server_offers_a_key_of_each_suite_of_the_contract(front: FrontDoor) -> None:
+    offered = front.get("/api/v1/keys").json()["keys"]
 
-    assert offered["suite"] == "DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM"
-    assert (offered["status"], offered["not_after"], len(base64.b64decode(offered["public_key"]))) == (
-        "active",
-        None,
-        32,
-    )
+    assert [(key["suite"], len(base64.b64decode(key["public_key"]))) for key in offered] == [
+        ("DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM", 32),
+        ("X-Wing, HKDF-SHA256, AES-256-GCM", 1_216),
+    ]
+    assert {(key["status"], key["not_after"]) for key in offered} == {("active", None)}
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_key_wrapped_under_either_suite_is_enrolled(front: FrontDoor, suite: str) -> None:
+    answer = front.post(ENROL, front.enrolment(suite=suite))
+
+    assert (answer.status_code, front.submit(envelope(sound())).status_code) == (201, 200)
+
+
+def test_a_key_wrapped_under_the_other_suites_key_does_not_open(front: FrontDoor) -> None:
+    [_, xwing] = front.get("/api/v1/keys").json()["keys"]
+
+    answer = front.post(ENROL, front.enrolment() | {"key_id": xwing["key_id"]})
+
+    assert (answer.status_code, answer.json()) == (400, {"detail": "Decryption failed"})
 
 
 def test_a_new_device_is_enrolled(front: FrontDoor) -> None:
@@ -41,39 +53,6 @@ def test_the_same_key_again_answers_200_with_the_same_body(front: FrontDoor) -> 
     answer = front.post(ENROL, front.enrolment())
 
     assert (answer.status_code, answer.content) == (200, b'{"status":"enrolled"}')
-
-
-def test_another_key_without_proof_is_a_conflict(front: FrontDoor) -> None:
-    front.enrol()
-
-    answer = front.post(ENROL, front.enrolment(OTHER_KEY))
-
-    assert answer.status_code == 409
-
-
-def test_another_key_with_proof_of_the_old_one_takes_its_place(front: FrontDoor) -> None:
-    front.enrol()
-    body = front.enrolment(OTHER_KEY)
-    sealed = base64.b64decode(body["sealedKey"])
-    proof = base64.b64encode(hmac.digest(KEY, sealed, hashlib.sha256)).decode()
-
-    answer = front.post(ENROL, body | {"proof": proof})
-
-    assert answer.status_code == 200
-    assert front.submit(envelope(sound(), key=OTHER_KEY)).status_code == 200
-    assert front.submit(envelope(sound(), key=KEY)).status_code == 401
-
-
-def test_nodes_counted_under_the_old_key_do_not_count_again_under_the_new_one(front: FrontDoor) -> None:
-    front.enrol()
-    front.submit(envelope(sound(nodes=20)))
-    body = front.enrolment(OTHER_KEY)
-    proof = hmac.digest(KEY, base64.b64decode(body["sealedKey"]), hashlib.sha256)
-    front.post(ENROL, body | {"proof": base64.b64encode(proof).decode()})
-
-    front.submit(envelope(sound(nodes=20), key=OTHER_KEY))
-
-    assert [counts.nodes for counts in front.counted()] == [20]
 
 
 def test_a_key_wrapped_for_another_device_does_not_open(front: FrontDoor) -> None:

@@ -95,7 +95,7 @@ def _counts(seed: int) -> Counts:
 @pytest.fixture
 def walk(database: str, tmp_path: Path) -> Walk:
     keyring = Keyring.create(tmp_path / "keys")
-    keyring.add_server_keys()
+    keyring.add_ledger_key()
     for role, secret in trust.generate_role_keys().items():
         keyring.put(f"tuf-{role}", secret)
     (tmp_path / "runs").mkdir()

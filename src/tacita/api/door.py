@@ -16,7 +16,7 @@ from tacita.api.device_keys import DeviceKeyring
 from tacita.api.problems import Refused
 from tacita.api.rate import RateLimit
 from tacita.clock import Clock
-from tacita.crypto.hpke import EnrolmentKey
+from tacita.crypto.enrolment_keys import EnrolmentKeys
 from tacita.crypto.keyring import Keyring
 from tacita.protocol.answers import SubmitAnswer
 from tacita.protocol.envelope import MAX_BODY_BYTES
@@ -38,7 +38,7 @@ class Door:
     Attributes:
         pool: connections to the store.
         keyring: opens device keys and round keys.
-        enrolment_keys: the server's HPKE pairs by key id.
+        enrolment_keys: the server's HPKE pairs, as they are now.
         ledger_key: names devices in the ledger.
         blobs: models and signed metadata.
         clock: the present moment.
@@ -49,7 +49,7 @@ class Door:
 
     pool: Pool
     keyring: Keyring
-    enrolment_keys: dict[str, EnrolmentKey]
+    enrolment_keys: EnrolmentKeys
     ledger_key: bytes
     blobs: Blobs
     clock: Clock

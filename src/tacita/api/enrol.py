@@ -10,7 +10,6 @@ from tacita.api.door import Door, read_body
 from tacita.api.problems import Refused
 from tacita.crypto.envelope import decode_base64, encode_base64, sign
 from tacita.crypto.errors import DoesNotOpen, MalformedBase64
-from tacita.crypto.hpke import X25519_SUITE
 from tacita.protocol.answers import ServerKey, ServerKeys
 from tacita.protocol.envelope import Enrolment, MalformedBody, decode_body
 from tacita.protocol.refusals import Refusal
@@ -19,14 +18,25 @@ from tacita.store.connection import Connection, run_transaction
 from tacita.store.sealing import DeviceKeys, open_device_keys, seal_device_keys
 
 _CACHE = {"Cache-Control": "public, max-age=300"}
+"""Five minutes: far less than the days for which a rotated key is still accepted."""
 _ENROLLED = {"status": "enrolled"}
 
 
 async def keys(door: Door, _request: Request) -> Response:
-    """Answer with the server's public enrolment keys (contract §5.1)."""
+    """Answer with the server's public enrolment keys (contract §5.1): those to use first, X25519's before X-Wing's.
+
+    A key that was rotated out is "expiring" until its `not_after` (ISO 8601, UTC); then it is gone.
+    """
+    now = door.clock()
     shown = [
-        ServerKey(pair.key_id, X25519_SUITE, encode_base64(pair.public_bytes), "active", None)
-        for pair in door.enrolment_keys.values()
+        ServerKey(
+            key_id=pair.key_id,
+            suite=pair.suite,
+            public_key=encode_base64(pair.public_bytes),
+            status=pair.status(now),
+            not_after=None if pair.not_after is None else pair.not_after.isoformat(timespec="seconds"),
+        )
+        for pair in door.enrolment_keys.usable(now)
     ]
     return problems.json_response(ServerKeys(shown), headers=_CACHE)
 
@@ -50,7 +60,7 @@ async def enrol(door: Door, request: Request) -> Response:
 
 
 def _unwrap(door: Door, enrolment: Enrolment) -> tuple[bytes, bytes]:
-    pair = door.enrolment_keys.get(enrolment.key_id)
+    pair = door.enrolment_keys.find(enrolment.key_id, door.clock())
     if pair is None:
         raise problems.refused(422, Refusal.UNKNOWN_SERVER_KEY, "Malformed envelope: key_id")
     try:
@@ -71,10 +81,22 @@ async def _enrol(door: Door, connection: Connection, enrolment: Enrolment, seale
     sealed = await devices.sealed_keys(connection, [device])
     enrolled = open_device_keys(door.keyring, device, sealed[device])
     if not hmac.compare_digest(enrolled.device_key, device_key):
-        proof = sign(enrolled.device_key, sealed_key)
-        given = (enrolment.proof or "").encode("utf-8", "surrogatepass")
-        if not hmac.compare_digest(proof.encode(), given):
-            raise problems.refused(409, Refusal.OTHER_KEY_ENROLLED, "Another key is enrolled for this device")
-        rekeyed = seal_device_keys(door.keyring, device, DeviceKeys(device_key, enrolled.dedupe_key))
+        _require_proof(enrolment, sealed_key, enrolled, device_key)
+        rekeyed = seal_device_keys(door.keyring, device, enrolled.rekeyed_to(device_key))
         await devices.replace_keys(connection, device, rekeyed, now)
     return 200
+
+
+def _require_proof(enrolment: Enrolment, sealed_key: bytes, enrolled: DeviceKeys, device_key: bytes) -> None:
+    """Refuse a re-key unless the present key proves it, and the new key is new.
+
+    A recorded body can't put an old key back: one without a proof, or with a proof by a key before the present one,
+    fails the proof. Had the device itself gone back to that older key, the recorded proof would hold once more; so it
+    can't go back.
+    """
+    proof = sign(enrolled.device_key, sealed_key)
+    given = (enrolment.proof or "").encode("utf-8", "surrogatepass")
+    if not hmac.compare_digest(proof.encode(), given):
+        raise problems.refused(409, Refusal.OTHER_KEY_ENROLLED, "Another key is enrolled for this device")
+    if enrolled.had(device_key):
+        raise problems.refused(409, Refusal.FORMER_KEY, "This key was replaced before")

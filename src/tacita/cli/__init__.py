@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from tacita.cli import audit, demo, device, fleet, init, ledger, model, privacy, report, round_, serve
+from tacita.cli import audit, demo, device, fleet, init, keys, ledger, model, privacy, report, round_, serve
 from tacita.cli.screen import complain
 from tacita.errors import TacitaError
 
@@ -20,6 +20,7 @@ app.command("init")(init.init)
 app.command("serve")(serve.serve)
 app.add_typer(round_.app, name="round")
 app.add_typer(model.app, name="model")
+app.add_typer(keys.app, name="keys")
 app.add_typer(device.app, name="device")
 app.add_typer(fleet.app, name="fleet")
 privacy.app.command("report")(report.report)

@@ -11,6 +11,7 @@ from tacita.api.door import Door
 from tacita.api.rate import RateLimit
 from tacita.clock import system_clock
 from tacita.config import Deployment
+from tacita.crypto.enrolment_keys import EnrolmentKeys
 from tacita.crypto.keyring import Keyring
 from tacita.models import trust
 from tacita.rounds.launchers.local import LocalLauncher
@@ -48,7 +49,7 @@ async def open_door(deployment: Deployment, dsn: str) -> AsyncIterator[Door]:
         door = Door(
             pool=pool,
             keyring=keyring,
-            enrolment_keys={pair.key_id: pair for pair in keyring.enrolment_keys()},
+            enrolment_keys=EnrolmentKeys(keyring),
             ledger_key=keyring.ledger_key(),
             blobs=local_blobs(deployment.blobs),
             clock=system_clock,

@@ -15,5 +15,9 @@ class DoesNotOpen(CryptographyError):  # noqa: N818 - named for what the sealed 
     """A sealed text is too short, was changed, or was sealed under another key."""
 
 
+class MalformedPublicKey(CryptographyError):  # noqa: N818 - named for the state of the key
+    """A public key does not have its suite's length, or is a point that agrees on nothing."""
+
+
 class KeyringError(CryptographyError):
     """The deployment's key files, or the key-encryption key that opens them, are missing or wrong."""

@@ -3,18 +3,21 @@
 Column sealing and keyed tags are here too, because their keys are the ring's.
 """
 
+import fcntl
 import hmac
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tacita.crypto.envelope import decode_base64, encode_base64, open_sealed, seal
 from tacita.crypto.errors import CryptographyError, KeyringError
-from tacita.crypto.hpke import EnrolmentKey
 
 KEK_ENVIRONMENT = "TACITA_KEK"
 _KEK_FILE = "key-encryption-key"
+_LOCK_FILE = "lock"
 _KEY_BYTES = 32
 
 
@@ -37,6 +40,11 @@ def _write_private(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _key_encryption_key(folder: Path) -> bytes:
@@ -100,6 +108,24 @@ class Keyring:
         except (OSError, CryptographyError):
             raise KeyringError(f"the key file {name}.sealed is missing or sealed under another key") from None
 
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the ring for a command that changes it, so that two don't at once.
+
+        Raises:
+            KeyringError: another command holds it.
+        """
+        with (self.folder / _LOCK_FILE).open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise KeyringError("another command is changing the keys") from None
+            yield
+
+    def remove(self, name: str) -> None:
+        """Destroy the secret of `name`; it may be gone already."""
+        (self.folder / f"{name}.sealed").unlink(missing_ok=True)
+
     def names(self, prefix: str) -> list[str]:
         """Return the sorted names of the keys that start with `prefix`."""
         return sorted(path.stem for path in self.folder.glob(f"{prefix}*.sealed"))
@@ -116,18 +142,11 @@ class Keyring:
         """
         return open_sealed(self.kek, sealed, label.encode())
 
-    def enrolment_keys(self) -> list[EnrolmentKey]:
-        """Return the server's HPKE key pairs."""
-        return [EnrolmentKey(name.removeprefix("hpke-"), self.get(name)) for name in self.names("hpke-")]
-
     def ledger_key(self) -> bytes:
         """Return the key of the ledger's device tags."""
         return self.get("ledger")
 
-    def add_server_keys(self) -> None:
-        """Make the keys that a deployment starts with: one enrolment pair and the ledger's."""
-        if not self.names("hpke-"):
-            pair = EnrolmentKey.generate(secrets.token_hex(4))
-            self.put(f"hpke-{pair.key_id}", pair.private_bytes)
+    def add_ledger_key(self) -> None:
+        """Make the key of the ledger's device tags, unless there is one."""
         if not self.names("ledger"):
             self.put("ledger", random_key())

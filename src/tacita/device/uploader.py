@@ -10,7 +10,7 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
 from tacita.crypto.envelope import decode_base64, encode_base64, seal, sign
-from tacita.crypto.hpke import X25519_SUITE, wrap
+from tacita.crypto.hpke import X25519_SUITE, XWING_SUITE, wrap
 from tacita.device.state import Device
 from tacita.errors import TacitaError
 from tacita.protocol.answers import ServerKeys, SubmitAnswer
@@ -78,18 +78,20 @@ class Uploader:
     rng: random.Random
 
     async def enrol(self, device: Device) -> None:
-        """Wrap the device's key to the server's and enrol it (contract §5.2).
+        """Wrap the device's key to the server's and enrol it (contract §5.2); where X-Wing is offered, with it.
 
         Raises:
             RefusedByServer, ServerAway: the server said no, or can't be reached.
+            CryptographyError: the public key that it offers is none.
         """
         answer = await self._send("GET", "/api/v1/keys", None)
         offered = _decoded(answer, ServerKeys).keys
-        usable = [key for key in offered if key.suite == X25519_SUITE and key.status == "active"]
-        if not usable:
+        usable = {key.suite: key for key in offered if key.status == "active"}
+        chosen = usable.get(XWING_SUITE) or usable.get(X25519_SUITE)
+        if chosen is None:
             raise RefusedByServer(answer.status_code, "the server offers no enrolment key that this device can use")
-        sealed = wrap(decode_base64(usable[0].public_key), device.key, device.id_hash)
-        body = Enrolment(device.id_hash, device.app_version, usable[0].key_id, encode_base64(sealed))
+        sealed = wrap(decode_base64(chosen.public_key), device.key, device.id_hash, chosen.suite)
+        body = Enrolment(device.id_hash, device.app_version, chosen.key_id, encode_base64(sealed))
         await self._send("POST", "/api/v1/devices/enroll", msgspec.json.encode(body))
         device.enrolled = True
 

@@ -47,3 +47,4 @@ class Refusal(StrEnum):
     UNKNOWN_SERVER_KEY = "unknown_server_key"
     WRAPPED_KEY_DOES_NOT_OPEN = "wrapped_key_does_not_open"
     OTHER_KEY_ENROLLED = "other_key_enrolled"
+    FORMER_KEY = "former_key"

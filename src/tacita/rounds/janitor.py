@@ -1,5 +1,6 @@
-"""What is due from time to time: forgetting accepted envelopes past their age, and refreshing signed timestamps."""
+"""What is due from time to time: forgetting envelopes and enrolment keys past their age, refreshing timestamps."""
 
+from tacita.crypto import enrolment_keys
 from tacita.models import trust
 from tacita.privacy import policy
 from tacita.rounds.workshop import Workshop
@@ -8,11 +9,12 @@ from tacita.store.connection import Connection, run_transaction
 
 
 async def tidy(shop: Workshop) -> None:
-    """Forget what is past its age (privacy §3) and keep the TUF chain from expiring."""
+    """Forget what is past its age (privacy §3, contract §5.1) and keep the TUF chain from expiring."""
 
     async def forget(connection: Connection) -> None:
         now = shop.clock()
         await envelopes.forget(connection, now - policy.COUNTED_NODE_MEMORY)
 
     await run_transaction(shop.pool, forget)
+    enrolment_keys.destroy_expired(shop.keyring, shop.clock())
     await trust.refresh(shop.blobs, trust.signers(shop.role_keys), shop.clock())

@@ -9,23 +9,46 @@ from tacita.privacy.tables import CELLS
 from tacita.store.errors import StoreError
 from tacita.store.rounds import Round
 
+_FORMER_TAG_BYTES = 8
+_FORMER_REMEMBERED = 64
+
 
 @dataclass(frozen=True)
 class DeviceKeys:
-    """A device's own key, and the key that names its nodes and envelopes, which outlives a re-key."""
+    """A device's keys.
+
+    Attributes:
+        device_key: its own, 32 bytes.
+        dedupe_key: names its nodes and envelopes, and outlives a re-key; 32 bytes.
+        former: 8-byte tags of the keys that it had before, the latest last (contract §5.3): none of them comes back.
+    """
 
     device_key: bytes
     dedupe_key: bytes
+    former: bytes = b""
 
     @classmethod
     def enrolled_with(cls, device_key: bytes) -> "DeviceKeys":
         """Return the pair of a newly enrolled device."""
         return cls(device_key, keyed_tag(device_key, "dedupe", b""))
 
+    def _former_tag(self, device_key: bytes) -> bytes:
+        return keyed_tag(self.dedupe_key, "former", device_key)[:_FORMER_TAG_BYTES]
+
+    def had(self, device_key: bytes) -> bool:
+        """Tell whether `device_key` was this device's key once, and was replaced."""
+        tag, width = self._former_tag(device_key), _FORMER_TAG_BYTES
+        return tag in [self.former[start : start + width] for start in range(0, len(self.former), width)]
+
+    def rekeyed_to(self, device_key: bytes) -> "DeviceKeys":
+        """Return the keys after a re-key: the dedupe key stays, the present key is remembered as a former one."""
+        former = self.former + self._former_tag(self.device_key)
+        return DeviceKeys(device_key, self.dedupe_key, former[-_FORMER_REMEMBERED * _FORMER_TAG_BYTES :])
+
 
 def seal_device_keys(keyring: Keyring, device: bytes, keys: DeviceKeys) -> bytes:
     """Seal a device's keys under the key-encryption key, bound to the device."""
-    return keyring.seal(keys.device_key + keys.dedupe_key, f"device/{device.hex()}")
+    return keyring.seal(keys.device_key + keys.dedupe_key + keys.former, f"device/{device.hex()}")
 
 
 def open_device_keys(keyring: Keyring, device: bytes, sealed: bytes) -> DeviceKeys:
@@ -34,8 +57,8 @@ def open_device_keys(keyring: Keyring, device: bytes, sealed: bytes) -> DeviceKe
     Raises:
         DoesNotOpen: sealed for another device, or under another key-encryption key.
     """
-    both = keyring.open(sealed, f"device/{device.hex()}")
-    return DeviceKeys(both[:DEVICE_KEY_BYTES], both[DEVICE_KEY_BYTES:])
+    plain, width = keyring.open(sealed, f"device/{device.hex()}"), DEVICE_KEY_BYTES
+    return DeviceKeys(plain[:width], plain[width : 2 * width], plain[2 * width :])
 
 
 def ledger_tag(ledger_key: bytes, device: bytes) -> bytes:

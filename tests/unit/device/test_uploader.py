@@ -12,6 +12,7 @@ import pytest
 from tests import graphs
 
 from tacita.crypto import envelope, hpke
+from tacita.crypto.errors import MalformedPublicKey
 from tacita.device.state import Device
 from tacita.device.uploader import RefusedByServer, ServerAway, Uploader, seal_submission
 from tacita.protocol.dates import apple_seconds
@@ -52,9 +53,14 @@ class Server:
         return [request.content for request in self.requests]
 
 
-def keys(status: str = "active", suite: str = hpke.X25519_SUITE) -> httpx.Response:
-    key = {"key_id": PAIR.key_id, "suite": suite, "status": status, "not_after": None}
-    return httpx.Response(200, json={"keys": [key | {"public_key": envelope.encode_base64(PAIR.public_bytes)}]})
+def shown(pair: hpke.EnrolmentKey = PAIR, status: str = "active", suite: str = "") -> dict[str, str | None]:
+    public = envelope.encode_base64(pair.public_bytes)
+    made = {"key_id": pair.key_id, "suite": suite or pair.suite, "public_key": public, "status": status}
+    return made | {"not_after": None}
+
+
+def keys(*offered: dict[str, str | None]) -> httpx.Response:
+    return httpx.Response(200, json={"keys": offered or [shown()]})
 
 
 def submit(server: Server, body: bytes = b"sealed") -> str:
@@ -164,14 +170,28 @@ def test_enrolling_brings_the_key_to_the_server(device: Device) -> None:
     assert (sent["deviceIdHash"], sent["key_id"], device.enrolled) == (device.id_hash, "k1", True)
 
 
+def test_where_x_wing_is_offered_too_it_is_used(device: Device) -> None:
+    xwing = hpke.EnrolmentKey.generate("k2", hpke.XWING_SUITE)
+    server = Server(keys(shown(), shown(xwing)), httpx.Response(201, json={"status": "enrolled"}))
+    enrol(server, device)
+    sent = json.loads(server.bodies[1])
+    assert xwing.unwrap(envelope.decode_base64(sent["sealedKey"]), device.id_hash) == device.key
+    assert sent["key_id"] == "k2"
+
+
+def test_an_offered_key_that_is_none_is_a_clear_error(device: Device) -> None:
+    with pytest.raises(MalformedPublicKey):
+        enrol(Server(keys(shown() | {"public_key": "AAAA"})), device)
+
+
 def test_a_key_that_expires_is_not_enrolled_to(device: Device) -> None:
     with pytest.raises(RefusedByServer, match="no enrolment key"):
-        enrol(Server(keys(status="expiring")), device)
+        enrol(Server(keys(shown(status="expiring"))), device)
 
 
 def test_a_suite_that_the_device_does_not_know_is_not_enrolled_to(device: Device) -> None:
     with pytest.raises(RefusedByServer, match="no enrolment key"):
-        enrol(Server(keys(suite="ML-KEM-768")), device)
+        enrol(Server(keys(shown(suite="ML-KEM-768"))), device)
 
 
 def test_a_refused_enrolment_leaves_the_device_not_enrolled(device: Device) -> None:
