@@ -33,6 +33,9 @@ class Settings(BaseSettings):
         pool_size: database connections of one API worker.
         submissions_per_hour: how many a device may send in the long run, over all workers of a machine.
         submission_burst: how many it may send at once.
+        headers_within_s: a connection whose request headers take longer is closed.
+        body_within_s: a connection whose request body takes longer after that is closed.
+        max_connections: open at one API worker at once; more are closed.
     """
 
     model_config = SettingsConfigDict(env_prefix="TACITA_", extra="forbid")
@@ -44,6 +47,9 @@ class Settings(BaseSettings):
     pool_size: int = Field(default=8, ge=1, le=1_000)
     submissions_per_hour: float = Field(default=60, gt=0, le=1_000_000)
     submission_burst: int = Field(default=30, ge=1, le=1_000_000)
+    headers_within_s: float = Field(default=10, gt=0, le=3_600)
+    body_within_s: float = Field(default=30, gt=0, le=3_600)
+    max_connections: int = Field(default=2_000, ge=1, le=1_000_000)
 
     @classmethod
     def settings_customise_sources(

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 import structlog
-from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope
 
 from tacita.api import problems
 from tacita.api.batcher import Batcher
@@ -91,27 +91,40 @@ class Door:
         return [None] * len(batch)
 
 
-async def read_body(request: Request) -> bytes:
-    """Return the request's body.
+class SenderGone(Exception):  # noqa: N818 - what happened
+    """The sender closed its connection, or was too slow, before its body was whole; nobody waits for an answer."""
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """Return a request's body.
 
     Raises:
         Refused: 413 as soon as more than 1 MiB is announced or has come.
+        SenderGone: the body ends before it is whole.
     """
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
-        raise problems.body_too_large()
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > MAX_BODY_BYTES:
             raise problems.body_too_large()
-    return bytes(body)
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise SenderGone
+        chunk = message.get("body", b"")
+        chunks.append(chunk)
+        size, more = size + len(chunk), message.get("more_body", False)
+        if size > MAX_BODY_BYTES:
+            raise problems.body_too_large()
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 async def answer(door: Door, work: Awaitable[Response]) -> Response:
     """Await an endpoint's work; turn a refusal or an unreachable store into its counted answer."""
     try:
         return await work
+    except SenderGone:
+        return Response(status_code=400)  # never sent: there is no connection
     except Refused as refusal:
         outcome = refusal
     except StoreError as error:

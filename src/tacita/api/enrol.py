@@ -43,7 +43,7 @@ async def keys(door: Door, _request: Request) -> Response:
 
 async def enrol(door: Door, request: Request) -> Response:
     """Answer an enrolment: 201 for a new device, 200 for the same key again or a proved re-key, else 409."""
-    body = await read_body(request)
+    body = await read_body(request.scope, request.receive)
     try:
         enrolment = decode_body(body, Enrolment)
     except MalformedBody as error:

@@ -6,8 +6,8 @@ nodes' columns, bounded (`api/commit.py`).
 
 from dataclasses import dataclass
 
-from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope
 
 from tacita.api import problems
 from tacita.api.commit import KeysChanged, Submission, accepted_before
@@ -48,9 +48,9 @@ class _Claim:
         return keyed_tag(self.keys.opened.dedupe_key, "envelope", named)
 
 
-async def submit(door: Door, request: Request) -> Response:
+async def submit(door: Door, scope: Scope, receive: Receive) -> Response:
     """Answer a submission (contract §2.7)."""
-    envelope = _envelope(await read_body(request))
+    envelope = _envelope(await read_body(scope, receive))
     try:
         return problems.json_response(await accept(door, envelope))
     except Refused as refusal:

@@ -24,6 +24,7 @@ from tacita.api.app import create_app
 from tacita.api.door import Door
 from tacita.cli import screen
 from tacita.cli.parts import open_door, open_workshop
+from tacita.cli.patience import KEEP_ALIVE_S, Patience, PatientProtocol
 from tacita.config import Database, Deployment
 from tacita.errors import TacitaError
 from tacita.rounds import driver
@@ -110,6 +111,9 @@ def _run_api(deployment: Deployment, database: Database, listener: socket.socket
         log_level="warning",
         timeout_graceful_shutdown=10,
         server_header=False,
+        http=PatientProtocol,
+        ws="none",
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     if workers == 1:
         uvicorn.Server(settings).run(sockets=[listener])
@@ -122,6 +126,8 @@ def worker_app() -> FastAPI:
     log_to_stderr()
     deployment = config.load(Path(os.environ[_FOLDER_VARIABLE]))
     dsn = os.environ[_DSN_VARIABLE]
+    set_to = deployment.settings
+    PatientProtocol.patience = Patience(set_to.headers_within_s, set_to.body_within_s, set_to.max_connections)
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Door]:
