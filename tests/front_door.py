@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import psycopg
+from fastapi import FastAPI
 from tests.graphs import DEVICE, NOW, graph
 
 from tacita.api.app import create_app
@@ -53,6 +54,7 @@ class FrontDoor:
     """The application under test and the clock that it goes by."""
 
     dsn: str
+    app: FastAPI
     door: Door
     client: httpx.AsyncClient
     runner: asyncio.Runner
@@ -129,7 +131,7 @@ def opened(dsn: str, folder: Path) -> Iterator[FrontDoor]:
         app = create_app(the_door)
         app.state.door = door
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tacita")
-        front = FrontDoor(dsn, door, client, runner)
+        front = FrontDoor(dsn, app, door, client, runner)
         runner.run(_open_round(door))
         try:
             yield front

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -50,7 +51,7 @@ class Load:
     _offered: dict[str, Any] = field(default_factory=dict)
     _enrolments: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=count)
-    _served_request: int = -1
+    _served: deque[int] = field(default_factory=lambda: deque(maxlen=1_000))
 
     async def run(self) -> None:
         """Send without end; to be cancelled."""
@@ -62,11 +63,11 @@ class Load:
                     group.create_task(self._send_all(http))
 
     async def served_again(self) -> None:
-        """Wait until a request that is sent from now on is answered."""
-        now = next(self._numbers)
-        async with asyncio.timeout(_BACK_S):
-            while self._served_request < now:  # noqa: ASYNC110 - it changes with every answer
-                await asyncio.sleep(0.005)
+        """Wait until requests that are sent from now on, as many as there are senders, are answered with success."""
+        now, deadline = next(self._numbers), time.monotonic() + _BACK_S
+        while sum(number > now for number in self._served) < self.senders:
+            assert time.monotonic() < deadline, f"no success for a minute: {self.refused}, {self.unexpected}"
+            await asyncio.sleep(0.005)
 
     async def _keys(self, http: httpx.AsyncClient) -> dict[str, Any]:
         while True:
@@ -106,7 +107,7 @@ class Load:
             await asyncio.sleep(self.rng.uniform(0.01, 0.2))
             self.resends += 1
             number = next(self._numbers)
-        self._served_request = max(self._served_request, number)
+        self._served.append(number)
 
     async def _answered(self, http: httpx.AsyncClient, path: str, body: bytes) -> bool:
         try:

@@ -8,7 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +16,22 @@ import numpy as np
 from tacita import config
 from tacita.cli.parts import open_workshop
 from tacita.clock import system_clock
+from tacita.device.recorder import export
 from tacita.device.state import Device
 from tacita.device.uploader import seal_submission
 from tacita.privacy import tables
-from tacita.protocol.contexts import EMOTIONS
+from tacita.protocol.contexts import EMOTIONS, MODELS, QUERY_TYPES
 from tacita.protocol.dates import apple_seconds
-from tacita.protocol.graph import AggregateMetrics, EmotionBucket, LearningGraph, Node
+from tacita.protocol.graph import EmotionBucket, Node
 from tacita.store import contributions, rounds
 from tacita.store.connection import Connection, run_transaction
 from tacita.store.sealing import ledger_tag, open_round_key
 
-GRAPHS_A_DEVICE, NODES_A_GRAPH = 6, 3
-_PLEASURE, _AROUSAL = (-0.6, -0.2, 0.2, 0.6), (-0.6, 0.0, 0.6)
+GRAPHS_A_DEVICE, RECORDED = 6, 6
+_PLEASURE, _AROUSAL = (
+    ((-1.0, -0.8, -0.6), (-0.4, -0.2), (0.0, 0.2, 0.4), (0.6, 0.8, 1.0)),
+    ((-0.8, -0.4), (0.0, 0.2), (0.4, 0.8)),
+)
 _EMOTION_CELLS = slice(tables.OFFSETS["emotion"], tables.OFFSETS["emotion"] + tables.EMOTION.cells)
 
 
@@ -38,11 +42,13 @@ class Probe:
     Attributes:
         device: whose graph it is.
         cell: the cell of the emotion table that all its nodes fall into; no other graph of the device uses it.
+        nodes: how many nodes it has.
         body: the sealed and signed submission.
     """
 
     device: Device
     cell: int
+    nodes: int
     body: bytes
 
 
@@ -51,35 +57,28 @@ def probes(rng: random.Random) -> Iterator[Probe]:
     while True:
         device = Device.new(system_clock())
         for cell in rng.sample(range(tables.EMOTION.cells), GRAPHS_A_DEVICE):
-            yield Probe(device, cell, seal_submission(device, _graph(device, cell, system_clock()), system_clock()))
+            now = system_clock()
+            device.nodes = [_node(cell, rng, now) for _ in range(RECORDED)]
+            graph = export(device, rng, now)
+            yield Probe(device, cell, len(graph.nodes), seal_submission(device, graph, now))
 
 
-def _graph(device: Device, cell: int, now: datetime) -> LearningGraph:
-    return LearningGraph(
-        device_id_hash=device.id_hash,
-        nodes=[_node(cell, now) for _ in range(NODES_A_GRAPH)],
-        aggregate_metrics=AggregateMetrics(5, 1.5, 0.6, 0.5, 0.0),
-        created_at=apple_seconds(now),
-        last_updated_at=apple_seconds(now),
-    )
-
-
-def _node(cell: int, now: datetime) -> Node:
+def _node(cell: int, rng: random.Random, now: datetime) -> Node:
     pleasure, arousal, emotion, continued = np.unravel_index(cell, tables.EMOTION.shape)
     return Node(
-        id=str(uuid.uuid4()).upper(),
-        timestamp=apple_seconds(now),
-        query_type="question",
-        query_complexity=0.2,
-        word_count=6,
-        user_emotion_bucket=EmotionBucket(_PLEASURE[pleasure], _AROUSAL[arousal], 0.0),
+        id=str(uuid.UUID(int=rng.getrandbits(128), version=4)).upper(),
+        timestamp=apple_seconds(now - timedelta(hours=rng.uniform(1, 24))),
+        query_type=rng.choice(QUERY_TYPES),
+        query_complexity=rng.randrange(1, 31) / 30,
+        word_count=rng.randrange(1, 30),
+        user_emotion_bucket=EmotionBucket(rng.choice(_PLEASURE[pleasure]), rng.choice(_AROUSAL[arousal]), 0.0),
         model_selected_emotion=EMOTIONS[emotion],
-        model_used="fast",
-        response_time=1.5,
-        confidence=0.8,
+        model_used=rng.choice(MODELS),
+        response_time=rng.uniform(0.5, 5),
+        confidence=rng.uniform(0.5, 1),
         conversation_continued=bool(continued),
         follow_up_query=False,
-        escalated_to_online=False,
+        escalated_to_online=rng.random() < 0.1,
     )
 
 

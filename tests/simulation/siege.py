@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -85,18 +86,30 @@ class Fortress:
                 cwd=Path(__file__).parents[2],
             )
 
-    def stop(self) -> None:
-        """End all of it in order."""
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serve; at the end stop in order, and after a failure at once."""
+        self.start()
+        try:
+            yield
+            server = self._alive()
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(_PATIENCE_S) == 0
+        except BaseException:
+            self._kill_server(database_too=True)
+            raise
+
+    def _alive(self) -> "subprocess.Popen[bytes]":
         assert self._server is not None
         assert self._server.poll() is None, f"the server ended by itself: {self.log.read_text()[-2_000:]}"
-        self._server.send_signal(signal.SIGTERM)
-        assert self._server.wait(_PATIENCE_S) == 0
+        return self._server
 
     def kill(self, kind: Kind, rng: random.Random) -> None:
         """Kill one part, at once; where the part is just being restarted, as soon as it is there.
 
         What nobody supervises is started again: the server.
         """
+        self._alive()
         if kind in {Kind.SERVER, Kind.MACHINE}:
             self._kill_server(database_too=kind is Kind.MACHINE)
             self.start()
@@ -106,16 +119,15 @@ class Fortress:
 
     def _kill_server(self, *, database_too: bool) -> None:
         assert self._server is not None
-        assert self._server.poll() is None, f"the server ended by itself: {self.log.read_text()[-2_000:]}"
         if database_too:
             for pid in [*self._postmaster(), *self.backends()]:
                 _kill(pid)
-        os.killpg(self._server.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self._server.pid, signal.SIGKILL)
         self._server.wait()
 
     def workers(self) -> list[int]:
-        assert self._server is not None
-        return _children(self._server.pid, b"spawn_main")
+        return _children(self._alive().pid, b"spawn_main")
 
     def _postmaster(self) -> list[int]:
         running = find_postmaster(self.folder / "postgres" / "data")

@@ -31,7 +31,7 @@ def _drawn(seed: int, amount: int) -> list[Kind]:
 
 def _assert_each_counted_once(verdict: Verdict) -> None:
     print(msgspec.json.encode(verdict).decode())  # noqa: T201 - the figures, shown with -s or when it fails
-    assert (verdict.lost, verdict.doubled, verdict.strange) == (0, 0, 0)
+    assert (verdict.lost, verdict.doubled, verdict.halved) == (0, 0, 0)
     assert verdict.unexpected == {}
 
 
@@ -40,7 +40,7 @@ def test_each_graph_answered_200_counts_once_whichever_part_is_killed(fortress: 
     verdict = besiege(fortress, 11, [Kind.WORKER, Kind.BACKEND, Kind.POSTMASTER, Kind.SERVER, Kind.WORKER])
 
     _assert_each_counted_once(verdict)
-    assert verdict.answered > 100
+    assert verdict.answered > 50
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.simulation.load import Load
-from tests.simulation.probes import NODES_A_GRAPH, Probe, counted, ledger_names, probes
+from tests.simulation.probes import Probe, counted, ledger_names, probes
 from tests.simulation.siege import Fortress, Kind
 
 _DOUBLE_FAULT = 0.2
@@ -16,7 +16,7 @@ _DOUBLE_FAULT = 0.2
 
 @dataclass(frozen=True)
 class Verdict:
-    """Figures of one siege; `lost`, `doubled`, `strange` and `unexpected` must be empty.
+    """Figures of one siege; `lost`, `doubled`, `halved` and `unexpected` must be nothing.
 
     Attributes:
         instants: kills by kind.
@@ -25,8 +25,8 @@ class Verdict:
         resends: requests beyond each body's first.
         refused: the failures that faults excuse, by what they were.
         lost: graphs answered 200 that aren't counted whole.
-        doubled: graphs counted more than once.
-        strange: cells counted that nobody sent.
+        doubled: cells that hold more nodes than were sent.
+        halved: graphs counted in part.
         unexpected: answers that no fault excuses.
         unanswered_counted: graphs without an answer that are counted (once): allowed.
         seconds: how long it took.
@@ -39,7 +39,7 @@ class Verdict:
     refused: dict[str, int]
     lost: int
     doubled: int
-    strange: int
+    halved: int
     unexpected: dict[str, int]
     unanswered_counted: int
     seconds: float
@@ -49,9 +49,8 @@ def besiege(fortress: Fortress, seed: int, instants: list[Kind]) -> Verdict:
     """Kill parts of a deployment under load, at seeded random instants, and say what became of the graphs."""
     rng, begun = random.Random(seed), time.monotonic()
     load = Load(fortress.url, probes(random.Random(seed + 1)), random.Random(seed + 2))
-    fortress.start()
-    asyncio.run(_attack(fortress, load, instants, rng))
-    fortress.stop()
+    with fortress.serving():
+        asyncio.run(_attack(fortress, load, instants, rng))
     return _judge(fortress.folder, load, Counter(instants), time.monotonic() - begun)
 
 
@@ -65,7 +64,6 @@ async def _attack(fortress: Fortress, load: Load, instants: list[Kind], rng: ran
             await load.served_again()
     await load.served_again()
     await asyncio.sleep(0.5)
-    assert not senders.done(), senders
     senders.cancel()
     await asyncio.gather(senders, return_exceptions=True)
 
@@ -78,17 +76,18 @@ def _judge(folder: Path, load: Load, instants: Counter[Kind], seconds: float) ->
         return names[probe.device.id_hash], probe.cell
 
     nodes = counted(folder)
-    sent, answered = {name(probe) for probe in load.begun}, {name(probe) for probe in load.answered}
+    sent = {name(probe): probe.nodes for probe in load.begun}
+    answered = {name(probe) for probe in load.answered}
     return Verdict(
         instants={kind.value: number for kind, number in instants.items()},
         sent=len(sent),
         answered=len(answered),
         resends=load.resends,
         refused=dict(load.refused),
-        lost=sum(nodes[graph] < NODES_A_GRAPH for graph in answered),
-        doubled=sum(amount > NODES_A_GRAPH for amount in nodes.values()),
-        strange=sum(graph not in sent or amount % NODES_A_GRAPH != 0 for graph, amount in nodes.items()),
+        lost=sum(nodes[graph] < sent[graph] for graph in answered),
+        doubled=sum(amount > sent.get(graph, 0) for graph, amount in nodes.items()),
+        halved=sum(0 < nodes[graph] < sent[graph] for graph in sent),
         unexpected=dict(load.unexpected),
-        unanswered_counted=sum(nodes[graph] == NODES_A_GRAPH for graph in sent - answered),
+        unanswered_counted=sum(graph in nodes for graph in sent if graph not in answered),
         seconds=round(seconds, 1),
     )

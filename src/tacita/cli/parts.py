@@ -43,9 +43,13 @@ async def open_workshop(deployment: Deployment, dsn: str) -> AsyncIterator[Works
 
 @asynccontextmanager
 async def open_door(deployment: Deployment, dsn: str) -> AsyncIterator[Door]:
-    """Yield what the endpoints of one API worker share, on a running database."""
+    """Yield what the endpoints of one API worker share.
+
+    A worker that is restarted while the database is away must start all the same: uvicorn's supervisor takes a worker
+    that fails to start for a reason to end the whole server.
+    """
     keyring = Keyring.load(deployment.keys)
-    async with open_pool(dsn, deployment.settings.pool_size) as pool:
+    async with open_pool(dsn, deployment.settings.pool_size, patient=True) as pool:
         door = Door(
             pool=pool,
             keyring=keyring,

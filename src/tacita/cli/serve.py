@@ -35,6 +35,7 @@ _FOLDER_VARIABLE = "TACITA_SERVE_FOLDER"
 _DSN_VARIABLE = "TACITA_SERVE_DSN"
 _WATCH_S = 0.5
 _READY_WITHIN_S = 60
+_WORKER_HEALTHY_WITHIN_S = 30  # a worker answers its supervisor only once it has imported us: seconds on a busy machine
 
 _log = structlog.get_logger()
 
@@ -110,6 +111,7 @@ def _run_api(deployment: Deployment, database: Database, listener: socket.socket
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=10,
+        timeout_worker_healthcheck=_WORKER_HEALTHY_WITHIN_S,
         server_header=False,
         http=PatientProtocol,
         ws="none",

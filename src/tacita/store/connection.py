@@ -51,14 +51,20 @@ async def connect(dsn: str) -> Connection:
 
 
 @asynccontextmanager
-async def open_pool(dsn: str, size: int) -> AsyncIterator[Pool]:
+async def open_pool(dsn: str, size: int, *, patient: bool = False) -> AsyncIterator[Pool]:
     """Yield a pool of at most `size` connections, closed at the end.
 
+    Args:
+        dsn: the database.
+        size: of the pool.
+        patient: open it even while no database answers; its users are told then.
+
     Raises:
-        StoreUnavailable: no database answers.
+        StoreUnavailable: no database answers, unless patient.
     """
-    async with await connect(dsn):
-        pass  # a dead database is told at once, with its reason
+    if not patient:
+        async with await connect(dsn):
+            pass  # a dead database is told at once, with its reason
     pool: Pool = AsyncConnectionPool(
         dsn,
         min_size=1,
