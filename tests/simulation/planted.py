@@ -5,50 +5,46 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from tacita.api import submit
+from tacita.api.commit import GroupCommit, Submission
 from tacita.cli import main
 from tacita.protocol.answers import SubmitAnswer
-from tacita.store import devices, envelopes
-from tacita.store.connection import Connection, Pool, run_transaction
+from tacita.store import submissions
+from tacita.store.submissions import Found
 
 BUG = os.environ["PLANTED_BUG"]
 _LATER_S = 0.05
+_sound_commit, _sound_find = GroupCommit.commit, submissions.lock_and_find
 _under_way: set[asyncio.Task[Any]] = set()
 
 
-async def _answer_early(pool: Pool, function: Callable[[Connection], Awaitable[Any]]) -> Any:
+async def _answer_early(commits: GroupCommit, batch: Sequence[Submission]) -> list[SubmitAnswer | Exception]:
     """Answer before the commit, which follows a moment later."""
-    if "_commit" not in function.__code__.co_names:
-        return await run_transaction(pool, function)
 
     async def later() -> None:
         await asyncio.sleep(_LATER_S)
-        await run_transaction(pool, function)
+        await _sound_commit(commits, batch)
 
     task = asyncio.create_task(later())
     _under_way.add(task)
     task.add_done_callback(_under_way.discard)
-    return SubmitAnswer("accepted", "granite-3b-v2", "Graph received and validated")
+    return [SubmitAnswer("accepted", "granite-3b-v2", "Graph received and validated")] * len(batch)
+
+
+async def _forget(*arguments: Any) -> list[Found]:
+    """Find nothing of what a device was counted for before."""
+    return [replace(found, accepted={}, tags=b"") for found in await _sound_find(*arguments)]
 
 
 def plant() -> None:
     if BUG == "acknowledge before commit":
-        mock.patch.object(submit, "run_transaction", _answer_early).start()
+        mock.patch.object(GroupCommit, "commit", _answer_early).start()
     elif BUG == "count a retry again":
-
-        async def never(*_: Any) -> None:
-            return None
-
-        async def none(*_: Any) -> set[bytes]:
-            return set()
-
-        mock.patch.object(envelopes, "accepted_for", never).start()
-        mock.patch.object(envelopes, "remember", never).start()
-        mock.patch.object(devices, "counted_tags", none).start()
+        mock.patch.object(submissions, "lock_and_find", _forget).start()
     else:
         raise SystemExit(f"no such bug: {BUG}")
 
