@@ -6,7 +6,9 @@ nothing (privacy §1); hence an ordinary seeded generator.
 
 import math
 import random
+from bisect import bisect_right
 from datetime import datetime
+from itertools import accumulate
 
 import msgspec
 
@@ -17,6 +19,13 @@ from tacita.protocol.graph import MAX_NODES, AggregateMetrics, LearningGraph, No
 
 MIN_NODES = 5
 """The app exports no graph with fewer nodes."""
+
+MAX_GRAPH_BYTES = 770_000
+"""A graph's JSON that always fits a body of 1 MiB (contract §4).
+
+Base64 makes 1,026,704 characters of it, of which one in 64 is a slash that is escaped: 16,042 more. 5,000 stay for the
+rest of the envelope and for chance (one sigma is 125).
+"""
 
 TIME_SHIFT_S = 1_800.0
 KEEP_NODE = 0.9
@@ -50,8 +59,8 @@ def _metrics(nodes: list[Node], rng: random.Random) -> AggregateMetrics:
 def export(device: Device, rng: random.Random, now: datetime) -> LearningGraph:
     """Return the graph that the app would upload: metrics on all nodes, noised; nodes sampled, their times shifted.
 
-    Where by chance no node was sampled, the first is sent: a graph has at least one, and
-    at most 5,000: then the newest (contract §4).
+    Where by chance no node was sampled, the first is sent: a graph has at least one. Of more than 5,000, or than a body
+    of 1 MiB takes, the newest are sent (contract §4).
 
     Raises:
         TooFewNodes: fewer than 5 recorded.
@@ -64,13 +73,21 @@ def export(device: Device, rng: random.Random, now: datetime) -> LearningGraph:
         msgspec.structs.replace(node, timestamp=_seconds(node.timestamp) + rng.uniform(-TIME_SHIFT_S, TIME_SHIFT_S))
         for node in kept
     ]
-    return LearningGraph(
+    graph = LearningGraph(
         device_id_hash=device.id_hash,
-        nodes=shifted,
+        nodes=[],
         aggregate_metrics=_metrics(device.nodes, rng),
         created_at=apple_seconds(device.created_at),
         last_updated_at=apple_seconds(now),
     )
+    room = MAX_GRAPH_BYTES - len(msgspec.json.encode(graph))
+    return msgspec.structs.replace(graph, nodes=_newest_that_fit(shifted, room))
+
+
+def _newest_that_fit(nodes: list[Node], room: int) -> list[Node]:
+    """Return the last of `nodes` whose JSON takes at most `room` bytes together."""
+    sizes = list(accumulate(len(msgspec.json.encode(node)) + 1 for node in reversed(nodes)))
+    return nodes[len(nodes) - bisect_right(sizes, room) :]
 
 
 def _seconds(date: float | datetime) -> float:

@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import graphs
 
+from tacita.device import recorder
 from tacita.device.recorder import TIME_SHIFT_S, TooFewNodes, export
 from tacita.device.state import Device
+from tacita.device.uploader import WireFormat, seal_submission
 from tacita.protocol.dates import apple_seconds
+from tacita.protocol.envelope import MAX_BODY_BYTES
 from tacita.protocol.graph import MAX_NODES, LearningGraph, Node
 
 
@@ -104,14 +107,30 @@ def test_a_graph_is_never_empty_however_the_sampling_falls() -> None:
     assert len(export(device_with(5), Never(), graphs.NOW).nodes) == 1
 
 
-def test_a_graph_never_holds_more_nodes_than_the_server_takes() -> None:
+def test_a_graph_never_holds_more_nodes_than_the_server_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "MAX_GRAPH_BYTES", 10_000_000)
     device = device_with(100)
     device.nodes *= 60
-    assert len(exported(device).nodes) <= MAX_NODES
+
+    assert len(exported(device).nodes) == MAX_NODES
+
+
+@pytest.mark.parametrize("wire_format", [1, 2])
+def test_a_body_of_thousands_of_interactions_fits_the_limit_and_uses_it(wire_format: WireFormat) -> None:
+    device = device_with(100)
+    device.nodes *= 60
+
+    body = seal_submission(device, exported(device), graphs.NOW, wire_format)
+
+    assert 0.99 * MAX_BODY_BYTES < len(body) <= MAX_BODY_BYTES
 
 
 def test_of_too_many_interactions_the_newest_are_exported() -> None:
     device = device_with(100)
     newest = {node.id for node in device.nodes[-20:]}
     device.nodes = device.nodes[:-20] * 70 + device.nodes[-20:]
-    assert len(newest & {node.id for node in exported(device).nodes}) > 10
+
+    nodes = exported(device).nodes
+
+    assert nodes[-1].id in newest
+    assert len(newest & {node.id for node in nodes}) > 10
