@@ -4,7 +4,21 @@ import sys
 
 import typer
 
-from tacita.cli import audit, demo, device, fleet, init, keys, ledger, model, privacy, report, round_, serve
+from tacita.cli import (
+    audit,
+    conformance,
+    demo,
+    device,
+    fleet,
+    init,
+    keys,
+    ledger,
+    model,
+    privacy,
+    report,
+    round_,
+    serve,
+)
 from tacita.cli.screen import complain
 from tacita.errors import TacitaError
 
@@ -27,6 +41,7 @@ privacy.app.command("report")(report.report)
 privacy.app.command("audit")(audit.audit)
 app.add_typer(privacy.app, name="privacy")
 privacy.app.command("ledger")(ledger.show_ledger)
+app.command("vectors")(conformance.vectors)
 app.command("demo")(demo.demo)
 app.command("drive", hidden=True)(serve.drive)
 

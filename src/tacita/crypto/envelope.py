@@ -4,6 +4,7 @@ import base64
 import binascii
 import hmac
 import secrets
+from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -33,15 +34,22 @@ def decode_base64(text: str) -> bytes:
         raise MalformedBase64("not standard Base64") from None
 
 
-def seal(key: bytes, plaintext: bytes, associated_data: bytes | None = None) -> bytes:
+def seal(
+    key: bytes,
+    plaintext: bytes,
+    associated_data: bytes | None = None,
+    *,
+    randomness: Callable[[int], bytes] = secrets.token_bytes,
+) -> bytes:
     """Return nonce ‖ AES-256-GCM ciphertext ‖ tag, CryptoKit's `SealedBox.combined` (contract §2.2).
 
     Args:
         key: 32 bytes.
         plaintext: any length.
         associated_data: none in the app's own format; format 2 and column sealing bind theirs.
+        randomness: of the nonce; anything but the operating system's is for golden vectors alone.
     """
-    nonce = secrets.token_bytes(NONCE_BYTES)
+    nonce = randomness(NONCE_BYTES)
     return nonce + AESGCM(key).encrypt(nonce, plaintext, associated_data)
 
 
