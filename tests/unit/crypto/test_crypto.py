@@ -1,3 +1,6 @@
+import binascii
+import hmac
+import re
 from pathlib import Path
 
 import pytest
@@ -35,7 +38,18 @@ def test_padded_base64_decodes(text: str) -> None:
     assert envelope.encode_base64(envelope.decode_base64(text)) == text
 
 
-@pytest.mark.parametrize("text", ["QQ", "QQ=", "Q Q=", "QQ==\n", "-_==", "QR==é", "A", "QQ==QQ=="])
+@given(st.text("ABQRg+/=-_ \n\u00e9", max_size=9) | st.binary(max_size=40).map(envelope.encode_base64))
+def test_just_padded_standard_alphabet_decodes_as_the_slow_decoder_has_it(text: str) -> None:
+    if re.fullmatch(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", text):
+        assert envelope.decode_base64(text) == binascii.a2b_base64(text, strict_mode=True)
+    else:
+        with pytest.raises(MalformedBase64):
+            envelope.decode_base64(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["QUJD=", "QUJD====", "\ud800AAA", "QQ", "QQ=", "Q Q=", "QQ==\n", "-_==", "QR==é", "A", "QQ==QQ=="]
+)
 def test_anything_else_is_malformed_base64(text: str) -> None:
     with pytest.raises(MalformedBase64):
         envelope.decode_base64(text)
@@ -46,6 +60,27 @@ def test_the_apps_signature_and_the_sketchs_are_both_accepted() -> None:
     text = envelope.encode_base64(sealed)
     assert envelope.signature_matches(KEY, sealed, text, envelope.sign(KEY, sealed))
     assert envelope.signature_matches(KEY, sealed, text, envelope.sign_sketch(KEY, text))
+
+
+def test_both_forms_are_made_as_the_contract_says() -> None:
+    sealed = envelope.seal(KEY, b"graph")
+    text = envelope.encode_base64(sealed)
+    mac, text_mac = hmac.digest(KEY, sealed, "sha256"), hmac.digest(KEY, text.encode(), "sha256")
+
+    assert envelope.sign(KEY, sealed) == binascii.b2a_base64(mac, newline=False).decode()
+    assert envelope.sign_sketch(KEY, text) == text_mac.hex()
+
+
+@given(st.sampled_from(["app", "sketch"]), st.sampled_from([KEY, bytes(32), None]), st.integers(0, 43))
+def test_a_signature_matches_just_if_it_is_one_of_the_two_forms(form: str, key: bytes | None, changed: int) -> None:
+    sealed = envelope.seal(KEY, b"graph")
+    text = envelope.encode_base64(sealed)
+    signature = envelope.sign(KEY, sealed) if form == "app" else envelope.sign_sketch(KEY, text)
+    broken = signature[:changed] + ("0" if signature[changed] != "0" else "1") + signature[changed + 1 :]
+
+    assert envelope.signature_matches(key, sealed, text, signature) == (key == KEY)
+    assert not envelope.signature_matches(key, sealed, text, broken)
+    assert not envelope.signature_matches(key, sealed, text, signature.swapcase())
 
 
 @pytest.mark.parametrize("signature", ["", "é", "\ud800", "0" * 64])
