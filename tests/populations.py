@@ -19,7 +19,9 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 def contributed(nodes: list[Node]) -> ContributionVector:
     """Return what one device contributes."""
-    counts, _ = count_nodes(node_columns(nodes), NOW, str.encode, (), policy.MAX_COUNTED_NODES)
+    counts, _ = count_nodes(
+        node_columns(nodes), NOW, [node.id.encode() for node in nodes], (), policy.MAX_COUNTED_NODES
+    )
     return clip(counts)
 
 

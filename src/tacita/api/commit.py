@@ -13,7 +13,8 @@ from datetime import datetime
 from tacita.api import problems
 from tacita.api.device_keys import KnownKeys
 from tacita.clock import Clock
-from tacita.crypto.keyring import Keyring, keyed_tag
+from tacita.crypto.keyring import Keyring
+from tacita.crypto.tags import TAG_BYTES, node_tags
 from tacita.privacy import accountant, bounding, policy
 from tacita.privacy.bounding import Counts
 from tacita.privacy.columns import NodeColumns
@@ -23,7 +24,6 @@ from tacita.protocol.ids import model_version
 from tacita.store import ledger, rounds, submissions
 from tacita.store.connection import Connection, Pool, run_transaction
 from tacita.store.contributions import SHARDS
-from tacita.store.envelopes import TAG_BYTES
 from tacita.store.errors import StoreUnavailable
 from tacita.store.sealing import RoundKey, ledger_tag, open_round_key, round_tag
 from tacita.store.submissions import Accepted, Asked, Found
@@ -67,7 +67,7 @@ class _Standing:
         counts, tags = bounding.count_nodes(
             submission.nodes,
             now,
-            tag=lambda node: keyed_tag(submission.keys.opened.dedupe_key, "node", node.encode())[:TAG_BYTES],
+            tags=node_tags(submission.keys.opened.dedupe_key, submission.nodes.ids),
             already_counted=self.tags,
             room=policy.MAX_COUNTED_NODES - self.counts.nodes,
         )

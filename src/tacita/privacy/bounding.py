@@ -4,7 +4,7 @@
 clip. `ContributionVector` can't be constructed beyond the L2 bound, whatever made it.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isqrt
@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 from tacita.errors import TacitaError
 from tacita.privacy import policy, tables
+from tacita.privacy.cells import cells
 from tacita.privacy.columns import NodeColumns
-from tacita.protocol import contexts
+
+_STARTS = list(tables.OFFSETS.values())
 
 
 class UnboundedContribution(TacitaError):  # noqa: N818 - named for what was refused
@@ -39,7 +41,7 @@ class Counts:
     @property
     def nodes(self) -> int:
         """How many nodes were counted; each hits one cell of every table."""
-        return max(int(self.cells[tables.OFFSETS[t.name] :][: t.cells].sum()) for t in tables.TABLES)
+        return int(np.add.reduceat(self.cells, _STARTS).max())
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(self.cells + other.cells)
@@ -86,29 +88,10 @@ def clip(counts: Counts) -> ContributionVector:
     return ContributionVector(weighted)
 
 
-def _cells(nodes: NodeColumns, chosen: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
-    query_type, model = nodes.query_type[chosen], nodes.model[chosen]
-    continued = nodes.continued[chosen].astype(np.int64)
-    complexity = contexts.bins(nodes.complexity[chosen], contexts.COMPLEXITY_EDGES)
-    pleasure = contexts.bins(nodes.mood[chosen, 0], contexts.PLEASURE_EDGES)
-    arousal = contexts.bins(nodes.mood[chosen, 1], contexts.AROUSAL_EDGES)
-    confidence = contexts.bins(nodes.confidence[chosen], contexts.CONFIDENCE_EDGES)
-    response_time = contexts.bins(nodes.response_time[chosen], contexts.RESPONSE_TIME_EDGES)
-    axes = {
-        "routing": (query_type, complexity, model, continued),
-        "emotion": (pleasure, arousal, nodes.emotion[chosen], continued),
-        "calibration": (confidence, query_type, continued),
-        "latency": (response_time, query_type, model),
-        "escalation": (query_type, complexity, nodes.escalated[chosen].astype(np.int64)),
-    }
-    hit = [tables.OFFSETS[t.name] + np.ravel_multi_index(axes[t.name], t.shape) for t in tables.TABLES]
-    return np.bincount(np.concatenate(hit), minlength=tables.CELLS).astype(np.int64)
-
-
 def count_nodes(
     nodes: NodeColumns,
     now: datetime,
-    tag: Callable[[str], bytes],
+    tags: Sequence[bytes],
     already_counted: Collection[bytes],
     room: int,
 ) -> tuple[Counts, list[bytes]]:
@@ -117,7 +100,7 @@ def count_nodes(
     Args:
         nodes: columns of a graph that broke no rule.
         now: the server's present moment, which node ages are measured from.
-        tag: the keyed, truncated name of a node id.
+        tags: the keyed name of each node, in the columns' order.
         already_counted: tags of the nodes this device was counted for before, in any round.
         room: how many more nodes of this device count in this round.
 
@@ -125,11 +108,13 @@ def count_nodes(
         The counts of the newest `room` fresh nodes, and their tags.
     """
     oldest = now.timestamp() - policy.MAX_NODE_AGE.total_seconds()
+    newest_first = np.argsort(-nodes.unix_times, kind="stable")
+    young = newest_first[: np.count_nonzero(nodes.unix_times >= oldest)]
     chosen: dict[bytes, int] = {}
-    for index in np.argsort(-nodes.unix_times, kind="stable"):
-        if len(chosen) >= room or nodes.unix_times[index] < oldest:
+    for index in young.tolist():
+        if len(chosen) >= room:
             break
-        name = tag(nodes.ids[index])
-        if name not in already_counted and name not in chosen:
-            chosen[name] = int(index)
-    return Counts(_cells(nodes, np.array(list(chosen.values()), np.intp))), list(chosen)
+        if tags[index] not in already_counted:
+            chosen.setdefault(tags[index], index)
+    hit = cells(nodes)[:, list(chosen.values())]
+    return Counts(np.bincount(hit.ravel(), minlength=tables.CELLS)), list(chosen)

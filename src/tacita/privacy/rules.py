@@ -12,17 +12,21 @@ import numpy.typing as npt
 
 from tacita.privacy import policy
 from tacita.privacy.columns import OUTSIDE, NodeColumns
+from tacita.privacy.soundness import AVERAGE_RANGE, MIN_INTERACTIONS, RANGES, off_grid, sound
 from tacita.protocol.dates import unix_seconds
 from tacita.protocol.graph import MAX_NODES, AggregateMetrics, LearningGraph
 from tacita.protocol.ids import UUID_TEXT
 from tacita.protocol.refusals import Rule, Violation
 
 _MAX_REPORTED = 20
-_MAX_WORDS = 10_000
-_MAX_RESPONSE_SECONDS = 3_600
-_MIN_INTERACTIONS = 5
-_AVERAGE_RANGE = (-100.0, 3_700.0)
-_MOOD_FIELDS = ("pleasureBucket", "arousalBucket", "dominanceBucket")
+_NUMBER_FIELDS = {
+    "complexity": "queryComplexity",
+    "word_count": "wordCount",
+    "response_time": "responseTime",
+    "confidence": "confidence",
+}
+_CODED_FIELDS = {"query_type": "queryType", "emotion": "modelSelectedEmotion", "model": "modelUsed"}
+_MOOD_FIELDS = {"pleasure": "pleasureBucket", "arousal": "arousalBucket", "dominance": "dominanceBucket"}
 
 
 def _at(bad: npt.NDArray[np.bool_], rule: Rule, field: str) -> Iterator[Violation]:
@@ -30,27 +34,24 @@ def _at(bad: npt.NDArray[np.bool_], rule: Rule, field: str) -> Iterator[Violatio
         yield Violation(rule, f"nodes[{index}].{field}")
 
 
-def _outside(values: npt.NDArray[np.float32], low: float, high: float) -> npt.NDArray[np.bool_]:
-    return (values < low) | (values > high)
+def _outside(nodes: NodeColumns, name: str) -> npt.NDArray[np.bool_]:
+    low, high = RANGES[name]
+    values = nodes.number(name)
+    return np.asarray((values < low) | (values > high))
 
 
 def _domain_violations(nodes: NodeColumns) -> Iterator[Violation]:
     bad_id = np.fromiter((UUID_TEXT.match(i) is None for i in nodes.ids), np.bool_, len(nodes))
     yield from _at(bad_id, Rule.NOT_A_UUID, "id")
-    yield from _at(nodes.query_type == OUTSIDE, Rule.NOT_IN_SET, "queryType")
-    yield from _at(nodes.emotion == OUTSIDE, Rule.NOT_IN_SET, "modelSelectedEmotion")
-    yield from _at(nodes.model == OUTSIDE, Rule.NOT_IN_SET, "modelUsed")
-    yield from _at(_outside(nodes.complexity, 0, 1), Rule.OUT_OF_RANGE, "queryComplexity")
-    yield from _at((nodes.word_count < 0) | (nodes.word_count > _MAX_WORDS), Rule.OUT_OF_RANGE, "wordCount")
-    yield from _at(_outside(nodes.response_time, 0, _MAX_RESPONSE_SECONDS), Rule.OUT_OF_RANGE, "responseTime")
-    yield from _at(_outside(nodes.confidence, 0, 1), Rule.OUT_OF_RANGE, "confidence")
-    mood = nodes.mood.astype(np.float64)
-    outside = _outside(nodes.mood, -1, 1)
-    steps = np.where(outside, 0, mood / policy.GRID_STEP)
-    off_grid = np.abs(steps - np.round(steps)) * policy.GRID_STEP > policy.GRID_TOLERANCE
-    for axis, field in enumerate(_MOOD_FIELDS):
-        yield from _at(outside[:, axis], Rule.OUT_OF_RANGE, f"userEmotionBucket.{field}")
-        yield from _at(off_grid[:, axis], Rule.OFF_GRID, f"userEmotionBucket.{field}")
+    for name, field in _CODED_FIELDS.items():
+        yield from _at(nodes.code(name) == OUTSIDE, Rule.NOT_IN_SET, field)
+    for name, field in _NUMBER_FIELDS.items():
+        yield from _at(_outside(nodes, name), Rule.OUT_OF_RANGE, field)
+    for name, field in _MOOD_FIELDS.items():
+        outside = _outside(nodes, name)
+        yield from _at(outside, Rule.OUT_OF_RANGE, f"userEmotionBucket.{field}")
+        within = np.where(outside, np.float32(0), nodes.number(name))
+        yield from _at(off_grid(within), Rule.OFF_GRID, f"userEmotionBucket.{field}")
 
 
 def _metric_violations(metrics: AggregateMetrics) -> Iterator[Violation]:
@@ -60,13 +61,13 @@ def _metric_violations(metrics: AggregateMetrics) -> Iterator[Violation]:
         ("escalationRate", metrics.escalation_rate),
     )
     ranges = [(field, value, 0.0, 1.0) for field, value in shares]
-    ranges.append(("avgResponseTime", metrics.avg_response_time, *_AVERAGE_RANGE))
+    ranges.append(("avgResponseTime", metrics.avg_response_time, *AVERAGE_RANGE))
     for field, value, low, high in ranges:
         with np.errstate(over="ignore"):
             rounded = np.float32(value)
         if not low <= rounded <= high:
             yield Violation(Rule.OUT_OF_RANGE, f"aggregateMetrics.{field}")
-    if metrics.total_interactions < _MIN_INTERACTIONS:
+    if metrics.total_interactions < MIN_INTERACTIONS:
         yield Violation(Rule.OUT_OF_RANGE, "aggregateMetrics.totalInteractions")
 
 
@@ -100,6 +101,8 @@ def violations(graph: LearningGraph, nodes: NodeColumns, device_id_hash: str, no
         device_id_hash: the envelope's device, which the graph must name too (contract §2.4).
         now: the server's present moment.
     """
+    if sound(graph, nodes, device_id_hash, now):
+        return []
     found = [
         *_consistency_violations(graph, nodes, device_id_hash),
         *_freshness_violations(graph, nodes, now),

@@ -4,9 +4,6 @@ from datetime import datetime
 
 from tacita.store.connection import Connection
 
-TAG_BYTES = 8
-"""A counted node's tag is this many bytes: 100 nodes of one device collide with chance 3e-16."""
-
 
 async def accepted_for(connection: Connection, device: bytes, digest: bytes) -> int | None:
     """Return the round that an earlier 200 counted this envelope into, or None when there was none."""

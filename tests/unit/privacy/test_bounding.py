@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,8 +19,10 @@ def columns(value: object) -> NodeColumns:
     return node_columns(decode_graph(plaintext(value))[0].nodes)
 
 
-def counted(value: object, already: frozenset[bytes] = frozenset(), room: int = 100) -> tuple[Counts, list[bytes]]:
-    return bounding.count_nodes(columns(value), NOW, lambda i: i.encode()[:8], already, room)
+def counted(
+    value: dict[str, Any], already: frozenset[bytes] = frozenset(), room: int = 100
+) -> tuple[Counts, list[bytes]]:
+    return bounding.count_nodes(columns(value), NOW, [n["id"].encode()[:8] for n in value["nodes"]], already, room)
 
 
 @st.composite

@@ -32,6 +32,7 @@ NODE_BREAKS: list[tuple[dict[str, Any], Rule, str]] = [
     ({"wordCount": -1}, Rule.OUT_OF_RANGE, "wordCount"),
     ({"wordCount": 10_001}, Rule.OUT_OF_RANGE, "wordCount"),
     ({"wordCount": 10**30}, Rule.OUT_OF_RANGE, "wordCount"),
+    ({"wordCount": 10**400}, Rule.OUT_OF_RANGE, "wordCount"),
     ({"responseTime": -0.001}, Rule.OUT_OF_RANGE, "responseTime"),
     ({"responseTime": 1e300}, Rule.OUT_OF_RANGE, "responseTime"),
     ({"confidence": 1.5}, Rule.OUT_OF_RANGE, "confidence"),
