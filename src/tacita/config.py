@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tacita.crypto.app_attest import AppAttest, Environment
 from tacita.errors import TacitaError
 from tacita.privacy.policy import MIN_COHORT
 from tacita.store.postgres import EmbeddedPostgres
@@ -36,6 +37,10 @@ class Settings(BaseSettings):
         headers_within_s: a connection whose request headers take longer is closed.
         body_within_s: a connection whose request body takes longer after that is closed.
         max_connections: open at one API worker at once; more are closed.
+        attestation: whether an enrolment must carry an App Attest attestation (contract §5.4).
+        attestation_app_ids: the apps it may be of, each as `<team id>.<bundle id>`.
+        attestation_environment: which of Apple's attestation services it may be from.
+        attestation_root: a PEM file with another root certificate than Apple's own, relative to the folder.
     """
 
     model_config = SettingsConfigDict(env_prefix="TACITA_", extra="forbid")
@@ -50,6 +55,16 @@ class Settings(BaseSettings):
     headers_within_s: float = Field(default=10, gt=0, le=3_600)
     body_within_s: float = Field(default=30, gt=0, le=3_600)
     max_connections: int = Field(default=2_000, ge=1, le=1_000_000)
+    attestation: Literal["off", "required"] = "off"
+    attestation_app_ids: list[Annotated[str, Field(pattern=r"^[A-Z0-9]{10}\.[A-Za-z0-9.-]+$")]] = []
+    attestation_environment: Environment = "production"
+    attestation_root: Path | None = None
+
+    @model_validator(mode="after")
+    def _attested_apps_are_named(self) -> Self:
+        if self.attestation == "required" and not self.attestation_app_ids:
+            raise ValueError("attestation is required, but attestation_app_ids names no app")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -101,6 +116,19 @@ class Deployment:
         with EmbeddedPostgres(self.folder / "postgres") as server:
             yield Database(server.dsn, server)
 
+    def app_attest(self) -> AppAttest | None:
+        """Return what an enrolment's attestation must show, or None where none is demanded.
+
+        Raises:
+            KeyringError: the configured root is no certificate.
+        """
+        if self.settings.attestation == "off":
+            return None
+        given = self.settings.attestation_root
+        root = None if given is None else self.folder / given
+        app_ids = frozenset(self.settings.attestation_app_ids)
+        return AppAttest.demanding(app_ids, self.settings.attestation_environment, root)
+
     @property
     def below_minimum(self) -> bool:
         """Whether rounds are smaller than the privacy design allows outside of development."""
@@ -117,7 +145,7 @@ class Database:
 
 def _one_line(error: ValidationError) -> str:
     first = error.errors(include_input=False, include_url=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return ": ".join([*(str(part) for part in first["loc"]), first["msg"]])
 
 
 def _settings(values: dict[str, Any]) -> Settings:
@@ -143,7 +171,7 @@ def planned(folder: Path, round_size: int | None) -> Deployment:
 
 def write(deployment: Deployment) -> None:
     """Write the configuration file, which makes the folder a deployment."""
-    values = deployment.settings.model_dump(exclude={"database_url"})
+    values = deployment.settings.model_dump(mode="json", exclude={"database_url"}, exclude_none=True)
     partial = deployment.folder / f"{CONFIG_NAME}.partial"
     partial.write_text(tomli_w.dumps(values))
     partial.replace(deployment.folder / CONFIG_NAME)

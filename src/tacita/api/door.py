@@ -16,6 +16,7 @@ from tacita.api.device_keys import DeviceKeyring
 from tacita.api.problems import Refused
 from tacita.api.rate import RateLimit
 from tacita.clock import Clock
+from tacita.crypto.app_attest import AppAttest
 from tacita.crypto.enrolment_keys import EnrolmentKeys
 from tacita.crypto.keyring import Keyring
 from tacita.protocol.answers import SubmitAnswer
@@ -43,6 +44,7 @@ class Door:
         blobs: models and signed metadata.
         clock: the present moment.
         rate: how fast a device may submit.
+        app_attest: what an enrolment's attestation must show, or None where none is demanded.
         device_keys: looks devices' keys up.
         commits: counts verified submissions, many in one transaction.
     """
@@ -54,6 +56,7 @@ class Door:
     blobs: Blobs
     clock: Clock
     rate: RateLimit
+    app_attest: AppAttest | None = None
     device_keys: DeviceKeyring = field(init=False)
     commits: Batcher[Submission, SubmitAnswer] = field(init=False)
     _refusals: Batcher[tuple[date, str, str], None] = field(init=False)

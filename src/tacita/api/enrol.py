@@ -1,17 +1,20 @@
-"""`GET /api/v1/keys` and `POST /api/v1/devices/enroll` (contract §5.1 to §5.3)."""
+"""`GET /api/v1/keys` and `POST /api/v1/devices/enroll` (contract §5.1 to §5.4)."""
 
 import hmac
+from datetime import datetime
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from tacita.api import problems
 from tacita.api.door import Door, read_body
 from tacita.api.problems import Refused
+from tacita.crypto.app_attest import AppAttest, client_data_hash
 from tacita.crypto.envelope import decode_base64, encode_base64, sign
-from tacita.crypto.errors import DoesNotOpen, MalformedBase64
+from tacita.crypto.errors import AttestationRefused, DoesNotOpen, MalformedBase64
 from tacita.protocol.answers import ServerKey, ServerKeys
-from tacita.protocol.envelope import Enrolment, MalformedBody, decode_body
+from tacita.protocol.envelope import Attestation, Enrolment, MalformedBody, decode_body
 from tacita.protocol.refusals import Refusal
 from tacita.store import devices
 from tacita.store.connection import Connection, run_transaction
@@ -50,6 +53,8 @@ async def enrol(door: Door, request: Request) -> Response:
         raise problems.malformed_body(error.field) from None
     try:
         sealed_key, device_key = _unwrap(door, enrolment)
+        if door.app_attest is not None:
+            _require_attestation(door.app_attest, enrolment, door.clock())
         status = await run_transaction(
             door.pool, lambda connection: _enrol(door, connection, enrolment, sealed_key, device_key)
         )
@@ -70,6 +75,22 @@ def _unwrap(door: Door, enrolment: Enrolment) -> tuple[bytes, bytes]:
         raise problems.malformed_body("sealedKey") from None
     except DoesNotOpen:
         raise problems.refused(400, Refusal.WRAPPED_KEY_DOES_NOT_OPEN, "Decryption failed") from None
+
+
+def _require_attestation(app_attest: AppAttest, enrolment: Enrolment, now: datetime) -> None:
+    """Refuse an enrolment that no genuine app made (contract §5.4); every enrolment, re-keys too, has its own."""
+    if enrolment.attestation is None:
+        raise problems.refused(403, Refusal.ATTESTATION_MISSING, "Attestation required")
+    try:
+        given = msgspec.convert(enrolment.attestation, Attestation)
+        key_id, attestation_object = decode_base64(given.key_id), decode_base64(given.attestation_object)
+    except (msgspec.ValidationError, MalformedBase64):
+        raise problems.malformed_body("attestation") from None
+    data_hash = client_data_hash(enrolment.device_id_hash, enrolment.sealed_key)
+    try:
+        app_attest.verify(key_id, attestation_object, data_hash, now)
+    except AttestationRefused as refused:
+        raise problems.refused(403, refused.reason, "Attestation refused") from None
 
 
 async def _enrol(door: Door, connection: Connection, enrolment: Enrolment, sealed_key: bytes, device_key: bytes) -> int:

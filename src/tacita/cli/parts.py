@@ -63,6 +63,7 @@ async def open_door(deployment: Deployment, dsn: str) -> AsyncIterator[Door]:
                 deployment.settings.submissions_per_hour,
                 deployment.settings.submission_burst,
             ),
+            app_attest=deployment.app_attest(),
         )
         yield door
         await door.close()

@@ -1,6 +1,7 @@
 """What can go wrong with a key, a signature or a sealed text. No message says more than which of them it was."""
 
 from tacita.errors import TacitaError
+from tacita.protocol.refusals import Refusal
 
 
 class CryptographyError(TacitaError):
@@ -17,6 +18,14 @@ class DoesNotOpen(CryptographyError):  # noqa: N818 - named for what the sealed 
 
 class MalformedPublicKey(CryptographyError):  # noqa: N818 - named for the state of the key
     """A public key does not have its suite's length, or is a point that agrees on nothing."""
+
+
+class AttestationRefused(CryptographyError):  # noqa: N818 - what happened to it
+    """An App Attest attestation does not show what it must; `reason` says at which step."""
+
+    def __init__(self, reason: Refusal) -> None:
+        super().__init__(f"attestation refused: {reason.value}")
+        self.reason = reason
 
 
 class KeyringError(CryptographyError):

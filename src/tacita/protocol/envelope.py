@@ -59,6 +59,13 @@ class Enrolment(msgspec.Struct, forbid_unknown_fields=True, rename="camel", froz
     attestation: dict[str, Any] | None = None
 
 
+class Attestation(msgspec.Struct, forbid_unknown_fields=True, rename="camel", frozen=True):
+    """An enrolment's `attestation` where the operator demands one (contract §5.4); both values are Base64."""
+
+    key_id: str
+    attestation_object: str
+
+
 class MalformedBody(ValueError):  # noqa: N818 - it names what the body is, and the answer it gets (422)
     """The body is not of its type. `field` is a known field's wire name, or "body"; never anything the sender wrote."""
 
