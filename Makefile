@@ -42,5 +42,9 @@ test-slow: install
 audit-nightly: install
 	.venv/bin/tacita privacy audit --runs 6000 --canaries 1 --at-least 0.8
 
+bench: install
+	.venv/bin/python -m bench.line
+	.venv/bin/python -m bench.front_door
+
 clean:
 	rm -rf .venv .uv demo-out

@@ -8,6 +8,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -29,7 +30,6 @@ Counted = tuple[list[int], int]
 """The 452 counts, and of how many nodes."""
 
 DEDUPE_KEY = bytes(range(32))
-NOW_S = bodies.NOW.timestamp()
 PARSE, AUTHENTICATE, OPEN, DECODE, VERIFY, TAG, COUNT = STAGES = (
     "parse the envelope",
     "Base64, HMAC of the sealed graph",
@@ -68,16 +68,16 @@ class Untimed(Times):
         return work(*inputs)
 
 
-def floor_line(times: Times, sent: bodies.Submission) -> Counted:
+def floor_line(times: Times, sent: bodies.Submission, now: datetime = bodies.NOW) -> Counted:
     """Take one submission in as the floor does."""
     key = sent.device.key
     envelope = times.run(PARSE, floor.ENVELOPES.decode, sent.body)
     sealed = times.run(AUTHENTICATE, floor.authenticate, envelope, key)
     plaintext = times.run(OPEN, floor.open_graph, sealed, key)
     graph = times.run(DECODE, floor.GRAPHS.decode, plaintext)
-    times.run(VERIFY, floor.check, graph, envelope.device_id_hash, NOW_S)
+    times.run(VERIFY, floor.check, graph, envelope.device_id_hash, now.timestamp())
     tags = times.run(TAG, floor.name_nodes, graph, DEDUPE_KEY)
-    cells, counted = times.run(COUNT, floor.count, graph, tags, set(), NOW_S)
+    cells, counted = times.run(COUNT, floor.count, graph, tags, set(), now.timestamp())
     return cells, len(counted)
 
 
