@@ -76,6 +76,19 @@ _TESTED = {
     ),
 }
 
+_COHORT = Entry(
+    "cohort",
+    Kind.COHORT,
+    1 / policy.COHORT_ALARM,
+    "an app version on a model version that adds constant noise, too little, one seed's, or none, or doesn't sample",
+    (
+        "The noise of `fastModelUsage` and `avgResponseTime` is recomputed from the nodes that were left; the rates' "
+        "places between lattice points are looked at, and whether nodes are missing. Each falls in a bin whose "
+        "greatest chance under honest noise is known, whatever the data; a stake bet on other chances grows to E with "
+        "a chance of at most 1/E, however often one looks (Ville). A device counts once a round."
+    ),
+)
+
 _DECLARED = {
     "node_contents": "that the interactions happened as told: bounded by the clip and the judge's gates (privacy §3)",
     "success": "what the client counts as a success: the contract doesn't define it, so it can't be recomputed",
@@ -93,4 +106,4 @@ def entries() -> list[Entry]:
         for rule, (catches, derivation) in _TESTED.items()
     ]
     declared = [Entry(code, Kind.DECLARED, None, claim, "not checked: believed") for code, claim in _DECLARED.items()]
-    return proved + tested + declared
+    return [*proved, *tested, _COHORT, *declared]

@@ -81,6 +81,37 @@ MIN_UNSAMPLED = 132
 """So many nodes are all kept with chance 0.9^132 = 9.2e-7 by honest sampling; fewer are only evidence."""
 
 
+COHORT_ALARM = 1e4
+"""E at which a cohort is frozen: an honest one ever gets there with a chance of at most 1e-4 (Ville's inequality)."""
+
+COHORT_INTERACTIONS = (50, 5_000)
+COHORT_MOST_MISSING = 0.25
+COHORT_MOST_BLUR_S = 0.1
+"""Graphs whose noise is recomputed: of so many interactions, at most a quarter sampled away, and so little doubt left
+about their mean response time (its standard error). From 5,000 nodes on the newest are sent, which is no sampling."""
+
+RATE_BIN_BOUNDS = (0.103, 0.103, 0.103, 0.102, 0.1005, 0.1005, 0.102, 0.103, 0.103, 0.103)
+"""The chance of each of ten bins of the recomputed noise of `fastModelUsage` is at most this, whatever the device's
+data: a tenth, but for the nodes sampled away (exact supremum over n >= 50 and every count, 1.029/10)."""
+
+LATENCY_BIN_BOUNDS = (0.103, 0.103, 0.103, 0.103, 0.101, 0.105, 0.113, 0.128, 0.160, 0.400)
+"""The same for `avgResponseTime`. The upper bins leave room for the case that the only slow answers of a graph were
+sampled away, in up to three of ten of the graphs that show none: noise then looks larger than it was, never smaller."""
+
+PHASE_BINS = 16
+PHASE_BIN_BOUND = 1.01 / PHASE_BINS
+PHASE_STEPS = 4_096
+"""A rate's phase is its place between two points of the lattice 1/(m n), m n >= 4,096; unnoised, it is on a point.
+Over one step of 2.4e-4 the noise's density changes by e^(1/409.6), and float32's rounding moves 0.5 % of a bin."""
+
+MIN_SAMPLING_EVIDENCE = 44
+ALL_KEPT_BOUND = 0.9**44
+"""All nodes of so many or more are kept with a chance of at most 1 %."""
+
+TOO_LITTLE_NOISE = (0.25, 0.5, 0.7)
+"""Fractions of the app's noise that a cohort is bet to add; all else is left to a bet on every histogram at once."""
+
+
 def policy_hash() -> str:
     """Return the SHA-256, in hex, of every constant that shapes a release, so that a release names its policy."""
     described = {
