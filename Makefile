@@ -7,8 +7,9 @@ export UV_PYTHON_DOWNLOADS := never
 DEVICES ?= 1000
 ROUNDS ?= 2
 SEED ?= 7
+FUZZ_SECONDS ?= 600
 
-.PHONY: install demo test lint format test-slow audit-nightly bench clean
+.PHONY: install demo test lint format test-slow fuzz audit-nightly bench clean
 
 install: .venv/.installed
 
@@ -45,6 +46,11 @@ audit-nightly: install
 bench: install
 	.venv/bin/python -m bench.line
 	.venv/bin/python -m bench.front_door
+
+# Each target for FUZZ_SECONDS, one after the other; its figures are a JSON line. Findings lie in .fuzz/.
+fuzz: install
+	$(UV) sync --frozen --quiet --inexact --group fuzz --python $(PYTHON)
+	for target in envelope graph sealed device door; do .venv/bin/python -m tests.fuzz.campaign $$target $(FUZZ_SECONDS) || exit 1; done
 
 clean:
 	rm -rf .venv .uv demo-out

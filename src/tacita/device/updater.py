@@ -28,7 +28,7 @@ def look(base_url: str) -> LatestModel:
     try:
         answer = httpx.get(f"{base_url}/api/v1/models/latest", timeout=_TIMEOUT_S, trust_env=False).raise_for_status()
         return msgspec.json.decode(answer.content, type=LatestModel)
-    except (httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ServerAway(f"{base_url} does not say which model is the latest: {type(error).__name__}") from error
 
 

@@ -128,7 +128,7 @@ class Uploader:
             raise ServerAway(f"{self.http.base_url} does not answer: {type(error).__name__}") from error
         if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             seconds = answer.headers.get("Retry-After", "")
-            raise ServerAway("the server's store is away", float(seconds) if seconds.isdigit() else None)
+            raise ServerAway("the server's store is away", float(seconds) if seconds.isdecimal() else None)
         if answer.is_error:
             raise RefusedByServer(answer.status_code, _detail(answer))
         return answer
@@ -138,12 +138,12 @@ def _decoded(answer: httpx.Response, kind: type[_Answer]) -> _Answer:
     """Return the answer's content; one that isn't the server's (of a captive portal, say) counts as none."""
     try:
         return msgspec.json.decode(answer.content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ServerAway(f"{answer.url.host} answers something else than a tacita server") from error
 
 
 def _detail(answer: httpx.Response) -> str:
     try:
         return str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "no detail"
