@@ -12,12 +12,13 @@ from typing import LiteralString, TypeVar
 import psycopg
 import pytest
 from tests.graphs import NOW
+from tests.walk import add_release
 
 from tacita import config
 from tacita.cli.init import make_deployment
 from tacita.privacy import policy
 from tacita.privacy.release import Release, Statement
-from tacita.store import ledger, ledger_proof, releases, rounds
+from tacita.store import ledger, ledger_proof, rounds
 from tacita.store.connection import Connection, open_pool, run_transaction
 from tacita.store.ledger import GENESIS, Entry
 from tacita.store.ledger_proof import MAX_FINDINGS, Flaw, Proof
@@ -49,7 +50,7 @@ async def charge(connection: Connection, tags: list[bytes], number: int, days: f
     await rounds.open_next(connection, number, b"key", when)
     await rounds.advance(connection, number, rounds.State.COLLECTING, rounds.State.CLOSED, when)
     await ledger.charge(connection, tags, number, policy.ROUND_CHARGE, when)
-    await releases.add(connection, released(number, len(tags)), when)
+    await add_release(connection, released(number, len(tags)), when)
 
 
 @pytest.fixture
@@ -229,7 +230,7 @@ def test_the_command_proves_a_ledger_and_names_the_entry_that_was_tampered_with(
 
     async def fill(connection: Connection) -> None:
         await ledger.charge(connection, DEVICES, 1, policy.ROUND_CHARGE, NOW)
-        await releases.add(connection, released(1, len(DEVICES)), NOW)
+        await add_release(connection, released(1, len(DEVICES)), NOW)
 
     with deployment.database() as database:
         transaction(database.dsn, fill)

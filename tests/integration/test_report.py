@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import worlds
+from tests.walk import add_release
 from typer.testing import CliRunner
 
 from tacita import config
@@ -17,7 +18,7 @@ from tacita.clock import system_clock
 from tacita.fleet.world import World
 from tacita.models.genesis import genesis_pack
 from tacita.privacy import policy, release
-from tacita.store import releases, rounds
+from tacita.store import rounds
 from tacita.store.connection import Connection, open_pool, run_transaction
 from tacita.store.rounds import State
 
@@ -45,7 +46,7 @@ async def _fill(dsn: str) -> None:
         await rounds.advance(connection, 1, State.COLLECTING, State.CLOSED, system_clock())
         await rounds.open_next(connection, 2, b"sealed", system_clock())
         for number in (1, 2):
-            await releases.add(connection, _release(number), system_clock())
+            await add_release(connection, _release(number), system_clock())
 
     async with open_pool(dsn, 1) as pool:
         await run_transaction(pool, add)

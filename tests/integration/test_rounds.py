@@ -1,115 +1,28 @@
 """The walk of a round on a real database, with the real trainer: each step once, whatever happens in between."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
-import psycopg
 import pytest
 from tests.graphs import NOW
+from tests.walk import SIZE, Walk, begun
 
-from tacita.crypto.keyring import Keyring
-from tacita.models import trust
-from tacita.models.genesis import genesis_pack
-from tacita.models.policy_pack import PACK_FORMAT, encode_pack
-from tacita.privacy import policy, tables
-from tacita.privacy.bounding import Counts
+from tacita.privacy import policy
 from tacita.rounds import close, driver, publish, release
 from tacita.rounds.launchers.local import LocalLauncher
 from tacita.rounds.workshop import StepFailed, Workshop
-from tacita.store import ledger, ledger_proof, registry, releases, rounds, submissions
-from tacita.store.blobs import local_blobs
-from tacita.store.connection import Connection, open_pool, run_transaction
-from tacita.store.registry import Model
+from tacita.store import ledger, ledger_proof, registry, releases, rounds
+from tacita.store.connection import run_transaction
 from tacita.store.rounds import State
-from tacita.store.sealing import ledger_tag, open_round_key, round_tag
-
-_Result = TypeVar("_Result")
-SIZE = 6
-
-
-@dataclass
-class Walk:
-    """A deployment's tools and what a test does with them; each call runs on its own loop."""
-
-    dsn: str
-    folder: Path
-
-    def do(self, work: Callable[[Workshop], Awaitable[_Result]]) -> _Result:
-        keyring = Keyring.load(self.folder / "keys")
-
-        async def run() -> _Result:
-            async with open_pool(self.dsn, 3) as pool:
-                roles = {role: keyring.get(f"tuf-{role}") for role in trust.ROLES}
-                blobs = local_blobs(self.folder / "blobs")
-                shop = Workshop(pool, keyring, blobs, roles, LocalLauncher(60), self.folder / "runs", SIZE, lambda: NOW)
-                return await work(shop)
-
-        return asyncio.run(run())
-
-    def transaction(self, work: Callable[[Connection], Awaitable[_Result]]) -> _Result:
-        return self.do(lambda shop: run_transaction(shop.pool, work))
-
-    def contribute(self, devices: int, first: int = 0) -> None:
-        """Let devices contribute 90 nodes each to the collecting round."""
-
-        async def put(shop: Workshop) -> None:
-            async def do(connection: Connection) -> None:
-                current = await rounds.collecting(connection)
-                assert current is not None
-                key = open_round_key(shop.keyring, current)
-                rows = []
-                for number in range(first, first + devices):
-                    device = number.to_bytes(32)
-                    name = ledger_tag(shop.keyring.ledger_key(), device)
-                    tag = round_tag(key, device)
-                    rows.append((tag, key.seal_contribution(tag, _counts(number), name)))
-                await submissions.record(connection, current.number, rows, (0, devices), [], NOW)
-
-            await run_transaction(shop.pool, do)
-
-        self.do(put)
-
-    def state(self, number: int) -> State:
-        found = self.transaction(lambda connection: rounds.get(connection, number))
-        assert found is not None
-        return found.state
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.dsn) as connection:
-            return connection.execute(query.encode()).fetchall()
-
-
-def _counts(seed: int) -> Counts:
-    rng, cells = np.random.default_rng(seed), np.zeros(tables.CELLS, np.int64)
-    for table in tables.TABLES:
-        start = tables.OFFSETS[table.name]
-        cells[start : start + table.cells] = rng.multinomial(90, np.full(table.cells, 1 / table.cells))
-    return Counts(cells)
+from tacita.store.sealing import ledger_tag
 
 
 @pytest.fixture
 def walk(database: str, tmp_path: Path) -> Walk:
-    keyring = Keyring.create(tmp_path / "keys")
-    keyring.add_ledger_key()
-    for role, secret in trust.generate_role_keys().items():
-        keyring.put(f"tuf-{role}", secret)
-    (tmp_path / "runs").mkdir()
-    made = Walk(database, tmp_path)
-
-    async def begin(shop: Workshop) -> None:
-        data = encode_pack(genesis_pack())
-        digest = await shop.blobs.put(data)
-        model = Model("granite-3b-v1", 1, None, None, "candidate", PACK_FORMAT, digest, len(data), NOW, None, None, [])
-        await publish.publish_genesis(shop, model)
-        await close.open_first(shop)
-
-    made.do(begin)
-    return made
+    return begun(database, tmp_path)
 
 
 def test_a_round_closes_at_enough_distinct_devices_and_not_before(walk: Walk) -> None:
@@ -157,7 +70,7 @@ def test_a_release_that_dies_before_its_commit_leaves_everything_as_it_was(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(releases, "add", die)
+        patched.setattr(releases, "add_draw", die)
         with pytest.raises(KeyboardInterrupt):
             walk.do(lambda shop: release.release_round(shop, 1))
 

@@ -28,8 +28,8 @@ async def latest(door: Door, request: Request) -> Response:
         model = await registry.latest(connection)
         if model is None or model.round is None:
             return model, None
-        made_from = await releases.up_to(connection, model.round)
-        return model, msgspec.to_builtins(made_from[-1].statement)
+        [made_from] = await releases.published(connection, model.round)
+        return model, msgspec.to_builtins(made_from.statement)
 
     model, statement = await run_transaction(door.pool, read)
     if model is None:

@@ -31,7 +31,8 @@ def random_key() -> bytes:
     return secrets.token_bytes(_KEY_BYTES)
 
 
-def _write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read, durably and whole or not at all."""
     partial = path.with_suffix(".partial")
     partial.unlink(missing_ok=True)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -81,7 +82,7 @@ class Keyring:
         """Make the folder and, unless the environment gives one, its key-encryption key."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if KEK_ENVIRONMENT not in os.environ and not (folder / _KEK_FILE).exists():
-            _write_private(folder / _KEK_FILE, encode_base64(random_key()).encode() + b"\n")
+            write_private(folder / _KEK_FILE, encode_base64(random_key()).encode() + b"\n")
         return cls.load(folder)
 
     @classmethod
@@ -95,7 +96,7 @@ class Keyring:
 
     def put(self, name: str, secret: bytes) -> None:
         """Seal `secret` into a file of its own, durably, bound to its name."""
-        _write_private(self.folder / f"{name}.sealed", self.seal(secret, f"key/{name}"))
+        write_private(self.folder / f"{name}.sealed", self.seal(secret, f"key/{name}"))
 
     def get(self, name: str) -> bytes:
         """Return the secret of `name`.

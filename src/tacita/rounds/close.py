@@ -1,5 +1,6 @@
 """collecting → closed: at enough distinct devices the round closes and the next one opens, in one transaction."""
 
+from tacita.rounds.erasure import destroy_spent_secrets
 from tacita.rounds.workshop import StepFailed, Workshop
 from tacita.store import contributions, rounds
 from tacita.store.connection import Connection, run_transaction
@@ -60,4 +61,6 @@ async def abandon(shop: Workshop, reason: str) -> int:
         await rounds.open_next(connection, current.number + 1, new_round_key(shop.keyring, current.number + 1), now)
         return current.number
 
-    return await run_transaction(shop.pool, give_up)
+    number = await run_transaction(shop.pool, give_up)
+    await destroy_spent_secrets(shop)
+    return number

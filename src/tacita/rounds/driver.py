@@ -10,8 +10,9 @@ import structlog
 
 from tacita.errors import TacitaError
 from tacita.rounds import close, janitor
+from tacita.rounds.erasure import destroy_spent_secrets
 from tacita.rounds.publish import publish
-from tacita.rounds.release import release_round
+from tacita.rounds.release import release_round, reveal
 from tacita.rounds.train import evaluate, train
 from tacita.rounds.workshop import Workshop
 from tacita.store import rounds
@@ -32,6 +33,7 @@ async def step(shop: Workshop) -> Round | None:
         case State.CLOSED:
             await release_round(shop, current.number)
         case State.RELEASED:
+            await reveal(shop, current.number)
             await train(shop, current)
         case State.TRAINED:
             await evaluate(shop, current)
@@ -44,6 +46,7 @@ async def step(shop: Workshop) -> Round | None:
 
 async def drive_to_end(shop: Workshop) -> list[int]:
     """Close the collecting round if it is full and finish every unfinished one; return the numbers of those walked."""
+    await destroy_spent_secrets(shop)
     await close.close_if_full(shop)
     walked: list[int] = []
     while (current := await step(shop)) is not None:

@@ -1,6 +1,8 @@
 """closed → released: noise, charge and scrub in one transaction (privacy §4). After a crash all happened, or nothing.
 
 A device whose window can't pay is left out. With too few left, the round is abandoned: scrubbed, nothing charged.
+The noisy vector is committed sealed, then revealed, then the round's secret is destroyed: each of these can be
+repeated, and noise that a crash made void was never written in the clear (decision 21).
 """
 
 from datetime import datetime
@@ -8,11 +10,12 @@ from datetime import datetime
 from tacita.privacy import accountant, bounding, policy
 from tacita.privacy.policy import NanoRho
 from tacita.privacy.release import Cohort, release
+from tacita.rounds.erasure import destroy_spent_secrets
 from tacita.rounds.workshop import Workshop
 from tacita.store import contributions, ledger, releases, rounds
 from tacita.store.connection import Connection, run_transaction
 from tacita.store.rounds import Round, State
-from tacita.store.sealing import Contribution, open_round_key
+from tacita.store.sealing import Contribution, open_draw, open_round_key, seal_draw
 
 
 async def release_round(shop: Workshop, number: int) -> None:
@@ -33,11 +36,25 @@ async def release_round(shop: Workshop, number: int) -> None:
         made = release(cohort, minimum=shop.round_size)
         tags = [contribution.ledger_tag for contribution in paying]
         await ledger.charge(connection, tags, number, made.statement.nano_rho, now)
-        await releases.add(connection, made, now)
+        sealed = seal_draw(shop.keyring, number, made.vector)
+        await releases.add_draw(connection, made.statement, made.digest(), sealed, now)
         detail = f"{made.statement.devices} devices, digest {made.digest()}"
         await rounds.advance(connection, number, State.CLOSED, State.RELEASED, shop.clock(), detail)
 
     await run_transaction(shop.pool, do)
+    await reveal(shop, number)
+
+
+async def reveal(shop: Workshop, number: int) -> None:
+    """Put the draw that a round's release committed in the clear, and destroy the round's secret."""
+
+    async def do(connection: Connection) -> None:
+        sealed = await releases.sealed_vector(connection, number)
+        if sealed is not None:
+            await releases.reveal(connection, number, open_draw(shop.keyring, number, sealed))
+
+    await run_transaction(shop.pool, do)
+    await destroy_spent_secrets(shop)
 
 
 async def _opened(shop: Workshop, connection: Connection, current: Round) -> list[Contribution]:

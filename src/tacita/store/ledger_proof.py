@@ -125,8 +125,8 @@ async def _unlike_releases(connection: Connection) -> AsyncIterator[Finding]:
         " coalesce(devices, 0) AS devices, coalesce(due, 0) AS due"
         " FROM (SELECT round, min(entry) AS first, max(entry) AS last, count(*) AS charges, sum(nano_rho) AS spent,"
         "   min(nano_rho) AS least, max(nano_rho) AS most FROM ledger GROUP BY round) AS charged"
-        " FULL JOIN (SELECT round, (body->'statement'->>'devices')::bigint AS devices,"
-        "   (body->'statement'->>'nano_rho')::bigint AS due FROM releases) AS released USING (round)"
+        " FULL JOIN (SELECT round, (statement->>'devices')::bigint AS devices,"
+        "   (statement->>'nano_rho')::bigint AS due FROM releases) AS released USING (round)"
         " WHERE charges IS DISTINCT FROM devices OR least <> due OR most <> due ORDER BY round"
     )
     async for round_number, first, last, charges, spent, devices, due in cursor:

@@ -1,6 +1,6 @@
 """Tables `rounds` and `round_events`: the state machine that everything of a round is guarded by (design §1)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -125,6 +125,16 @@ async def unfinished(connection: Connection) -> Round | None:
     )
     row = await cursor.fetchone()
     return None if row is None else _round(row)
+
+
+async def past_opening(connection: Connection, numbers: Sequence[int]) -> list[int]:
+    """Return those of the rounds `numbers` of which nothing has to be opened any more: their secrets can go."""
+    cursor = await connection.execute(
+        "SELECT round FROM rounds LEFT JOIN releases USING (round) WHERE round = ANY(%s)"
+        " AND state NOT IN ('collecting', 'closed') AND sealed_vector IS NULL ORDER BY round",
+        [list(numbers)],
+    )
+    return [int(row[0]) for row in await cursor.fetchall()]
 
 
 async def open_next(connection: Connection, number: int, sealed_key: bytes, now: datetime) -> None:

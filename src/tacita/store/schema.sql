@@ -56,12 +56,15 @@ CREATE TABLE round_devices (
     PRIMARY KEY (round, shard)
 );
 
--- What was released: the noisy vector and its statement.
+-- What was released: the statement, and the noisy vector, sealed under the round's secret until it is revealed.
 CREATE TABLE releases (
     round integer PRIMARY KEY REFERENCES rounds,
     digest text NOT NULL UNIQUE,
     released_at timestamptz NOT NULL,
-    body jsonb NOT NULL
+    statement jsonb NOT NULL,
+    sealed_vector bytea,
+    vector bigint[],
+    CHECK ((sealed_vector IS NULL) = (vector IS NOT NULL))
 );
 
 -- Budget spent, per device tag, append-only, each row chained to the one before it (privacy §4).

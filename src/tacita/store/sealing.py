@@ -1,7 +1,11 @@
 """What the store keeps sealed, column by column: device keys, round keys, contributions (privacy §2)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from tacita.crypto import round_secrets
 from tacita.crypto.envelope import DEVICE_KEY_BYTES, open_sealed, seal
 from tacita.crypto.keyring import Keyring, keyed_tag, random_key
 from tacita.privacy.bounding import Counts
@@ -99,19 +103,52 @@ class RoundKey:
 
 
 def new_round_key(keyring: Keyring, number: int) -> bytes:
-    """Return a fresh random round key, sealed under the key-encryption key."""
-    return keyring.seal(random_key(), f"round/{number}")
+    """Return a fresh random round key, sealed under the round's secret and that under the key-encryption key."""
+    secret = round_secrets.obtain(keyring.folder, number)
+    return keyring.seal(seal(secret, random_key(), _key_label(number)), f"round/{number}")
 
 
 def open_round_key(keyring: Keyring, current: Round) -> RoundKey:
     """Return the key of a round that still has one.
 
     Raises:
+        KeyringError: the round's secret is destroyed or missing.
         StoreError: the round was released or abandoned, and its key with it destroyed.
     """
+    number = current.number
     if current.sealed_key is None:
-        raise StoreError(f"the key of round {current.number} is destroyed")
-    return RoundKey(current.number, keyring.open(current.sealed_key, f"round/{current.number}"))
+        raise StoreError(f"the key of round {number} is destroyed")
+    inner = keyring.open(current.sealed_key, f"round/{number}")
+    return RoundKey(number, open_sealed(round_secrets.read(keyring.folder, number), inner, _key_label(number)))
+
+
+def _key_label(number: int) -> bytes:
+    return f"round-key/{number}".encode()
+
+
+def seal_draw(keyring: Keyring, number: int, vector: Sequence[int]) -> bytes:
+    """Seal a release's noisy vector under its round's secret, until it is committed and may be revealed.
+
+    An attempt that is rolled back leaves it in the database's log. Two draws over the same data in the clear would
+    let their noise be averaged away (privacy §4); sealed, neither can be opened once the secret is destroyed, and while
+    it isn't, it opens the data themselves.
+    """
+    return seal(round_secrets.read(keyring.folder, number), np.array(vector, "<i8").tobytes(), _draw_label(number))
+
+
+def open_draw(keyring: Keyring, number: int, sealed: bytes) -> list[int]:
+    """Return the vector of `seal_draw`.
+
+    Raises:
+        DoesNotOpen: another round's, or changed.
+        KeyringError: the round's secret is missing.
+    """
+    plain = open_sealed(round_secrets.read(keyring.folder, number), sealed, _draw_label(number))
+    return [int(cell) for cell in np.frombuffer(plain, "<i8")]
+
+
+def _draw_label(number: int) -> bytes:
+    return f"draw/{number}".encode()
 
 
 def round_tag(key: RoundKey, device: bytes) -> bytes:

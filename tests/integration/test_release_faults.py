@@ -1,0 +1,195 @@
+"""A crash at any statement of a release: one draw is visible, paid for once, and no other is in the clear."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+from tests.faults import Crash, Fault, Faults, end_backend, kill_backend, kill_self, raise_crash
+from tests.graphs import NOW
+from tests.walk import SIZE, Walk, begun
+
+from tacita.crypto import round_secrets
+from tacita.privacy.release import Cohort, Release
+from tacita.privacy.release import release as draw
+from tacita.rounds import close, release
+from tacita.store import ledger_proof
+from tacita.store.connection import open_pool
+from tacita.store.errors import StoreUnavailable
+from tacita.store.migrate import migrate
+from tacita.store.postgres import EmbeddedPostgres
+from tacita.store.rounds import State
+
+CELLS_LOOKED_FOR = 8
+"""So many neighbouring cells on the disk give a draw away: by chance, never."""
+
+
+class Draws:
+    """Every noisy vector that was drawn, by whichever process, in a file outside of the server's folder."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __call__(self, cohort: Cohort, minimum: int) -> Release:
+        made = draw(cohort, minimum)
+        with self.file.open("a") as file:
+            file.write(json.dumps([cohort.round, made.vector]) + "\n")
+        return made
+
+    def of(self, number: int) -> list[list[int]]:
+        lines = [json.loads(line) for line in self.file.read_text().splitlines()]
+        return [vector for drawn_for, vector in lines if drawn_for == number]
+
+    def everything(self) -> list[list[int]]:
+        return [json.loads(line)[1] for line in self.file.read_text().splitlines()]
+
+
+@pytest.fixture
+def draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Draws:
+    made = Draws(tmp_path / "draws")
+    monkeypatch.setattr(release, "release", made)
+    return made
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(tmp_path / "postgres", durable=False) as running:
+        migrate(running.dsn)
+        with psycopg.connect(running.dsn) as connection:  # so that what is written in the clear can be found as it is
+            connection.execute("ALTER TABLE releases ALTER COLUMN vector SET STORAGE EXTERNAL")
+        yield running
+
+
+def closed_round(walk: Walk) -> int:
+    walk.pool = open_pool
+    [(number,)] = walk.rows("SELECT round FROM rounds WHERE state = 'collecting'")
+    walk.contribute(SIZE, first=SIZE * number)
+    assert walk.do(close.close_if_full) == number
+    return int(number)
+
+
+def crash(walk: Walk, number: int, fault: Fault, at: int) -> list[str]:
+    """Release a round with a fault before statement `at`; return the statements that were sent."""
+    faults = Faults(walk.dsn, fault, at)
+    walk.pool = faults.pool
+    if fault is kill_self:
+        child = os.fork()
+        if child == 0:
+            walk.do(lambda shop: release.release_round(shop, number))
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            return []
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return ["killed"] * at
+    with suppress(Crash, StoreUnavailable):
+        walk.do(lambda shop: release.release_round(shop, number))
+    return faults.sent
+
+
+def recover(walk: Walk, number: int) -> None:
+    """Do what the driver does after a restart."""
+    walk.pool = open_pool
+    if walk.state(number) is State.CLOSED:
+        walk.do(lambda shop: release.release_round(shop, number))
+    assert walk.state(number) is State.RELEASED
+    walk.do(lambda shop: release.reveal(shop, number))
+
+
+def disk(server: EmbeddedPostgres) -> bytes:
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+    return b"".join(path.read_bytes() for path in sorted(server.data.rglob("*")) if path.is_file())
+
+
+def lies_on(data: bytes, vector: list[int]) -> bool:
+    cells = np.array(vector, "<i8")
+    starts = range(0, len(cells) - CELLS_LOOKED_FOR, CELLS_LOOKED_FOR)
+    return any(cells[start : start + CELLS_LOOKED_FOR].tobytes() in data for start in starts)
+
+
+def check(walk: Walk, number: int, drawn: list[list[int]]) -> list[int]:
+    """Check that a round has one release, one of those drawn, paid for once, and nothing left; return its vector."""
+    found = walk.rows("SELECT round, vector, sealed_vector FROM releases ORDER BY round")
+    [(vector, sealed)] = [row[1:] for row in found if row[0] == number]
+    charged = walk.rows("SELECT round, count(*), count(DISTINCT tag) FROM ledger GROUP BY round")
+    assert (sealed, (number, SIZE, SIZE) in charged) == (None, True)
+    assert vector in drawn
+    assert number not in [row[0] for row in walk.rows("SELECT round FROM contributions")]
+    assert number not in round_secrets.held(walk.folder / "keys")
+    return [int(cell) for cell in vector]
+
+
+@pytest.mark.timeout(280)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        raise_crash,
+        pytest.param(end_backend, marks=pytest.mark.slow),
+        pytest.param(kill_backend, marks=pytest.mark.slow),
+        pytest.param(kill_self, marks=pytest.mark.slow),
+    ],
+)
+def test_after_a_crash_at_any_statement_of_a_release_one_draw_alone_is_ever_in_the_clear(
+    server: EmbeddedPostgres,
+    draws: Draws,
+    tmp_path: Path,
+    fault: Fault,
+    record_property: Callable[[str, object], None],
+) -> None:
+    walk = begun(server.dsn, tmp_path)
+    seen, at = [], 0
+
+    while True:
+        at += 1
+        number = closed_round(walk)
+        sent = crash(walk, number, fault, at)
+        recover(walk, number)
+        seen.append(check(walk, number, draws.of(number)))
+        if len(sent) < at:
+            break
+
+    data, everything = disk(server), draws.everything()
+    assert at - 1 >= 17, "every statement of the draw and of its revelation"
+    assert len(everything) > len(seen), "some crashes must come after a draw"
+    assert [lies_on(data, vector) for vector in everything] == [vector in seen for vector in everything]
+    assert walk.transaction(ledger_proof.prove).findings == ()
+    record_property("statements, draws, releases", (at - 1, len(everything), len(seen)))
+
+
+def test_the_search_of_the_disk_finds_what_a_rolled_back_transaction_wrote(
+    server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    vector = [int(cell) for cell in np.random.default_rng(5).integers(-400_000, 400_000, 452)]
+    begun(server.dsn, tmp_path)
+
+    with psycopg.connect(server.dsn) as connection:
+        connection.execute(
+            "INSERT INTO releases (round, digest, released_at, statement, vector)"
+            " VALUES (1, 'ab', %s, '{}', %s::bigint[])",
+            [NOW, vector],
+        )
+        connection.rollback()
+
+    assert lies_on(disk(server), vector)
+
+
+def test_a_database_restored_from_before_its_release_cannot_draw_a_second_time(
+    server: EmbeddedPostgres, draws: Draws, tmp_path: Path
+) -> None:
+    walk = begun(server.dsn, tmp_path)
+    number = closed_round(walk)
+    with psycopg.connect(server.dsn.replace("/tacita?", "/postgres?"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE backup TEMPLATE tacita")
+    walk.do(lambda shop: release.release_round(shop, number))
+
+    restored = Walk(server.dsn.replace("/tacita?", "/backup?"), tmp_path)
+    with pytest.raises(Exception, match="secret of round 1 is destroyed"):
+        restored.do(lambda shop: release.release_round(shop, number))
+
+    assert len(draws.everything()) == 1
