@@ -1,6 +1,6 @@
 """The continuous audit: what the canary game certifies of the real release path, against what is claimed (privacy §6).
 
-Correct code is never found to leak more than claimed, but for the small chance that decision 15 states; code that leaks
+Correct code is never found to leak more than claimed, but for the small chance that decision 22 states; code that leaks
 more is found. The audit takes the release path as its argument, so that tests can plant a leak into it.
 """
 

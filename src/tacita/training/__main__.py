@@ -9,7 +9,7 @@ import msgspec
 from tacita.errors import TacitaError
 from tacita.models.policy_pack import decode_pack, encode_pack
 from tacita.models.release_file import decode_release_file
-from tacita.training.judge import evaluate
+from tacita.training import gates
 from tacita.training.learner import learn
 
 
@@ -27,9 +27,10 @@ def _run(arguments: argparse.Namespace) -> None:
     file = decode_release_file(arguments.input.read_bytes())
     base = decode_pack(arguments.base.read_bytes())
     if arguments.step == "train":
-        made = encode_pack(learn(file, base))
+        made = encode_pack(learn(gates.trusted(file), base))
     else:
-        made = msgspec.json.encode(evaluate(file, base, decode_pack(arguments.candidate.read_bytes())), order="sorted")
+        candidate = decode_pack(arguments.candidate.read_bytes())
+        made = msgspec.json.encode(gates.evaluate_robustly(file, base, candidate), order="sorted")
     partial = arguments.output.with_suffix(".partial")
     partial.write_bytes(made)
     partial.replace(arguments.output)
