@@ -18,10 +18,7 @@ from tacita.protocol.refusals import Refusal, Rule
 CHECKED_IN = Path(__file__).parent / "vectors"
 FILES = ("enrolment.json", "formats.json", "encodings.json", "refusals.json")
 MORE_THAN_ONE_REQUEST = {Refusal.BUDGET_SPENT, Refusal.STORE_UNREACHABLE, Refusal.TOO_FAST}
-ATTESTATION = {each for each in Refusal if each.value.startswith("attestation_")}
-"""Reasons without a vector: no request by itself can provoke the first, and no request at all the second, unless the
-operator demands attestation. Both have their tests in tests/integration.
-"""
+"""Reasons that no single request can provoke: they have their tests in tests/integration."""
 
 
 def read(name: str) -> dict[str, Any]:
@@ -117,7 +114,7 @@ def test_every_reason_that_one_request_can_provoke_is_provoked(front: FrontDoor)
 
     counted = {reason for (reason,) in front.rows("SELECT DISTINCT reason FROM refusals")}
 
-    assert counted == {each.value for each in {*Rule, *Refusal} - MORE_THAN_ONE_REQUEST - ATTESTATION}
+    assert counted == {each.value for each in {*Rule, *Refusal} - MORE_THAN_ONE_REQUEST}
 
 
 def test_every_vector_has_a_name_of_its_own() -> None:

@@ -30,4 +30,4 @@ def node_tags(key: bytes, ids: Sequence[str]) -> list[bytes]:
         modes.ECB(),  # noqa: S305 - a pseudorandom permutation of single blocks, not encryption: see above
     ).encryptor()
     blocks = permutation.update(unhexlify("".join(ids).replace("-", "")))
-    return [tag for (tag,) in struct.iter_unpack(f"{TAG_BYTES}s{16 - TAG_BYTES}x", blocks)]
+    return list(struct.unpack(f"{TAG_BYTES}s{16 - TAG_BYTES}x" * len(ids), blocks))

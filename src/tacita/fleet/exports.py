@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tacita.privacy import policy
-from tacita.privacy.columns import CODES, NUMBERS, NodeColumns
+from tacita.privacy.axes import AXES
+from tacita.privacy.columns import NodeColumns
 from tacita.privacy.evidence import Remaining
 from tacita.protocol.dates import APPLE_EPOCH_UNIX
 from tacita.protocol.graph import AggregateMetrics, LearningGraph
@@ -77,15 +78,19 @@ class Exports:
             yield AggregateMetrics(self.total, average, success, usage, 0.0)
 
     def graphs(self) -> Iterator[tuple[LearningGraph, NodeColumns]]:
-        """Yield each graph with those columns of its nodes that tests look at; the other columns are zero."""
+        """Yield each graph with those columns of its nodes that tests look at; the other columns are zero or empty."""
         for row, metrics in enumerate(self.metrics()):
             kept = self.kept[row]
-            times = self.times[row, kept]
-            numbers = np.zeros((len(NUMBERS), len(times)), np.float32)
-            numbers[NUMBERS.index("response_time")] = self.response_time[row, kept]
-            codes = np.zeros((len(CODES), len(times)), np.uint8)
-            codes[CODES.index("model")] = np.where(self.fast[row, kept], 0, 1)
-            nodes = NodeColumns([""] * len(times), times, numbers, codes)
+            times = self.times[row, kept].tolist()
+            places = dict.fromkeys(AXES, bytes(len(times))) | {"model": bytes(~self.fast[row, kept])}
+            nodes = NodeColumns(
+                ids=[""] * len(times),
+                times=times,
+                word_counts=[0] * len(times),
+                moods=[],
+                response_times=self.response_time[row, kept].tolist(),
+                places=b"".join(places.values()),
+            )
             yield LearningGraph("", [], metrics, _NOW, float(self.updated[row])), nodes
 
     def remaining(self) -> Iterator[Remaining]:

@@ -7,6 +7,7 @@ clip. `ContributionVector` can't be constructed beyond the L2 bound, whatever ma
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from math import isqrt
 
 import numpy as np
@@ -38,7 +39,7 @@ class Counts:
         if self.cells.shape != (tables.CELLS,) or self.cells.min() < 0 or self.nodes > policy.MAX_COUNTED_NODES:
             raise UnboundedContribution("counts break the bound of nodes per device and round")
 
-    @property
+    @cached_property
     def nodes(self) -> int:
         """How many nodes were counted; each hits one cell of every table."""
         return int(np.add.reduceat(self.cells, _STARTS).max())
@@ -108,13 +109,15 @@ def count_nodes(
         The counts of the newest `room` fresh nodes, and their tags.
     """
     oldest = now.timestamp() - policy.MAX_NODE_AGE.total_seconds()
-    newest_first = np.argsort(-nodes.unix_times, kind="stable")
-    young = newest_first[: np.count_nonzero(nodes.unix_times >= oldest)]
     chosen: dict[bytes, int] = {}
-    for index in young.tolist():
-        if len(chosen) >= room:
+    times = nodes.times
+    for index in sorted(range(len(nodes)), key=times.__getitem__, reverse=True):
+        if len(chosen) >= room or times[index] < oldest:
             break
-        if tags[index] not in already_counted:
-            chosen.setdefault(tags[index], index)
-    hit = cells(nodes)[:, list(chosen.values())]
+        tag = tags[index]
+        if tag not in already_counted and tag not in chosen:
+            chosen[tag] = index
+    hit = cells(nodes)
+    if len(chosen) < len(nodes):
+        hit = hit[:, list(chosen.values())]
     return Counts(np.bincount(hit.ravel(), minlength=tables.CELLS)), list(chosen)

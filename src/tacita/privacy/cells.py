@@ -1,42 +1,35 @@
 """Which cell of each of the five tables a node falls into (privacy §3).
 
-A bin is the number of edges that a value reaches, and a cell is a weighted sum of bins and codes. So a cell is linear
-in "value reaches edge" and the codes, and one small matrix product finds all five cells of all nodes.
+A cell is a weighted sum of a node's places on the table's axes, so one small product of matrices finds all of them.
+A mood's place stands for two axes, pleasure and arousal, in C order; it is the first of its table.
 """
+
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
 
 from tacita.privacy import tables
-from tacita.privacy.columns import CODES, NUMBERS, NodeColumns
-from tacita.protocol import contexts
+from tacita.privacy.axes import AXES
+from tacita.privacy.columns import NodeColumns
 
-_AXES = {
+_TABLE_AXES = {
     "routing": ("query_type", "complexity", "model", "continued"),
-    "emotion": ("pleasure", "arousal", "emotion", "continued"),
+    "emotion": ("mood", "emotion", "continued"),
     "calibration": ("confidence", "query_type", "continued"),
     "latency": ("response_time", "query_type", "model"),
     "escalation": ("query_type", "complexity", "escalated"),
 }
-_BINNED = (
-    ("complexity", contexts.COMPLEXITY_EDGES),
-    ("pleasure", contexts.PLEASURE_EDGES),
-    ("arousal", contexts.AROUSAL_EDGES),
-    ("confidence", contexts.CONFIDENCE_EDGES),
-    ("response_time", contexts.RESPONSE_TIME_EDGES),
-)
-_STEPS = [(axis, edge) for axis, edges in _BINNED for edge in edges]
-_STEP_ROWS = np.array([NUMBERS.index(axis) for axis, _ in _STEPS])
-_STEP_EDGES = np.array([[edge] for _, edge in _STEPS], np.float32)
 
 
 def _strides() -> npt.NDArray[np.float32]:
-    """Return (5, steps and codes): how far each moves a node's cell in each table."""
-    features = [axis for axis, _ in _STEPS] + list(CODES)
-    strides = np.zeros((len(tables.TABLES), len(features)), np.float32)
+    """Return (5, 10): how far one place on each axis moves a node's cell in each table."""
+    names = list(AXES)
+    strides = np.zeros((len(tables.TABLES), len(names)), np.float32)
     for row, table in enumerate(tables.TABLES):
-        for place, axis in enumerate(_AXES[table.name]):
-            strides[row, [feature == axis for feature in features]] = np.prod(table.shape[place + 1 :])
+        axes = _TABLE_AXES[table.name]
+        for axis, position in zip(reversed(axes), range(len(table.shape), 0, -1), strict=False):
+            strides[row, names.index(axis)] = prod(table.shape[position:])
     return strides
 
 
@@ -47,9 +40,7 @@ _OFFSETS = np.array([[tables.OFFSETS[table.name]] for table in tables.TABLES], n
 def cells(nodes: NodeColumns) -> npt.NDArray[np.intp]:
     """Return (5, n): the cells of the contribution vector that each of n sound nodes falls into, one in each table.
 
-    Values are compared with edges as float32, as `contexts.bins` does; the products are whole numbers below 452, which
-    float32 holds exactly.
+    The product is of whole numbers below 452, which float32 holds exactly.
     """
-    reached = nodes.numbers.take(_STEP_ROWS, axis=0) >= _STEP_EDGES
-    features = np.concatenate([reached, nodes.codes], dtype=np.float32)
-    return (_STRIDES @ features + _OFFSETS).astype(np.intp)
+    places = np.frombuffer(nodes.places, np.uint8).reshape(len(AXES), len(nodes))
+    return (_STRIDES @ places.astype(np.float32) + _OFFSETS).astype(np.intp)

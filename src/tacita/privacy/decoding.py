@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from tacita.protocol.graph import AggregateMetrics, EmotionBucket, LearningGraph, Node
+from tacita.protocol.graph import MAX_DEPTH, AggregateMetrics, EmotionBucket, LearningGraph, Node
 from tacita.protocol.refusals import Rule, Violation
 
 _DECODER = msgspec.json.Decoder(LearningGraph)
@@ -49,11 +49,19 @@ def _strip_graph(value: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return stripped, found
 
 
+def _deeper_than(levels: int, value: Any) -> bool:
+    """Tell whether objects and arrays nest more than `levels` deep."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper_than(levels - 1, item) for item in inner)
+
+
 def decode_graph(plaintext: bytes) -> tuple[LearningGraph, list[Violation]]:
     """Decode a learning graph (contract §3) and report its unknown keys, which are raw-text risks.
 
     Raises:
-        MalformedGraph: not JSON, a missing key, or a value of the wrong type (400).
+        MalformedGraph: not JSON, deeper than `MAX_DEPTH`, a missing key, or a value of the wrong type (400).
     """
     try:
         return _DECODER.decode(plaintext), []
@@ -61,8 +69,8 @@ def decode_graph(plaintext: bytes) -> tuple[LearningGraph, list[Violation]]:
         pass
     try:
         value = msgspec.json.decode(plaintext)
-        if not isinstance(value, dict):
-            raise MalformedGraph("not an object")
+        if not isinstance(value, dict) or _deeper_than(MAX_DEPTH, value):
+            raise MalformedGraph("not an object, or too deep")
         stripped, found = _strip_graph(value)
         graph = msgspec.convert(stripped, LearningGraph)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -4,54 +4,53 @@ Closed domains (no free text can pass), the emotion grid, ranges, identity, fres
 only tested statistically are another module's business.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import islice
+from operator import gt
 
 import numpy as np
-import numpy.typing as npt
 
 from tacita.privacy import policy
-from tacita.privacy.columns import OUTSIDE, NodeColumns
-from tacita.privacy.soundness import AVERAGE_RANGE, MIN_INTERACTIONS, RANGES, off_grid, sound
+from tacita.privacy.axes import MAX_WORDS, MOOD_FIELDS, OUTSIDE, mood_bin, mood_in_range
+from tacita.privacy.columns import NodeColumns
+from tacita.privacy.soundness import AVERAGE_RANGE, MIN_INTERACTIONS, sound
 from tacita.protocol.dates import unix_seconds
 from tacita.protocol.graph import MAX_NODES, AggregateMetrics, LearningGraph
 from tacita.protocol.ids import UUID_TEXT
 from tacita.protocol.refusals import Rule, Violation
 
 _MAX_REPORTED = 20
-_NUMBER_FIELDS = {
-    "complexity": "queryComplexity",
-    "word_count": "wordCount",
-    "response_time": "responseTime",
-    "confidence": "confidence",
-}
-_CODED_FIELDS = {"query_type": "queryType", "emotion": "modelSelectedEmotion", "model": "modelUsed"}
-_MOOD_FIELDS = {"pleasure": "pleasureBucket", "arousal": "arousalBucket", "dominance": "dominanceBucket"}
+_CLOSED_FIELDS = {"query_type": "queryType", "emotion": "modelSelectedEmotion", "model": "modelUsed"}
+_NUMBER_FIELDS = {"complexity": "queryComplexity", "response_time": "responseTime", "confidence": "confidence"}
+_MOOD_FIELDS = dict(zip(MOOD_FIELDS, ("pleasureBucket", "arousalBucket", "dominanceBucket"), strict=True))
 
 
-def _at(bad: npt.NDArray[np.bool_], rule: Rule, field: str) -> Iterator[Violation]:
-    for index in np.flatnonzero(bad)[:_MAX_REPORTED]:
+def _at(bad: Iterable[object], rule: Rule, field: str) -> Iterator[Violation]:
+    indices = (index for index, is_bad in enumerate(bad) if is_bad)
+    for index in islice(indices, _MAX_REPORTED):
         yield Violation(rule, f"nodes[{index}].{field}")
 
 
-def _outside(nodes: NodeColumns, name: str) -> npt.NDArray[np.bool_]:
-    low, high = RANGES[name]
-    values = nodes.number(name)
-    return np.asarray((values < low) | (values > high))
+def _outside(nodes: NodeColumns, axis: str) -> list[bool]:
+    return [place == OUTSIDE for place in nodes.place(axis)]
 
 
 def _domain_violations(nodes: NodeColumns) -> Iterator[Violation]:
-    bad_id = np.fromiter((UUID_TEXT.match(i) is None for i in nodes.ids), np.bool_, len(nodes))
-    yield from _at(bad_id, Rule.NOT_A_UUID, "id")
-    for name, field in _CODED_FIELDS.items():
-        yield from _at(nodes.code(name) == OUTSIDE, Rule.NOT_IN_SET, field)
-    for name, field in _NUMBER_FIELDS.items():
-        yield from _at(_outside(nodes, name), Rule.OUT_OF_RANGE, field)
-    for name, field in _MOOD_FIELDS.items():
-        outside = _outside(nodes, name)
-        yield from _at(outside, Rule.OUT_OF_RANGE, f"userEmotionBucket.{field}")
-        within = np.where(outside, np.float32(0), nodes.number(name))
-        yield from _at(off_grid(within), Rule.OFF_GRID, f"userEmotionBucket.{field}")
+    yield from _at((UUID_TEXT.match(i) is None for i in nodes.ids), Rule.NOT_A_UUID, "id")
+    for axis, field in _CLOSED_FIELDS.items():
+        yield from _at(_outside(nodes, axis), Rule.NOT_IN_SET, field)
+    for axis, field in _NUMBER_FIELDS.items():
+        yield from _at(_outside(nodes, axis), Rule.OUT_OF_RANGE, field)
+    yield from _at((not 0 <= count <= MAX_WORDS for count in nodes.word_counts), Rule.OUT_OF_RANGE, "wordCount")
+    for mood_axis, (name, field) in enumerate(_MOOD_FIELDS.items()):
+        values = [getattr(mood, name) for mood in nodes.moods]
+        far = [not mood_in_range(value) for value in values]
+        off_grid = [
+            not is_far and mood_bin(value, mood_axis) == OUTSIDE for value, is_far in zip(values, far, strict=True)
+        ]
+        yield from _at(far, Rule.OUT_OF_RANGE, f"userEmotionBucket.{field}")
+        yield from _at(off_grid, Rule.OFF_GRID, f"userEmotionBucket.{field}")
 
 
 def _metric_violations(metrics: AggregateMetrics) -> Iterator[Violation]:
@@ -78,8 +77,8 @@ def _freshness_violations(graph: LearningGraph, nodes: NodeColumns, now: datetim
         yield Violation(Rule.FUTURE_GRAPH, "lastUpdatedAt")
     if updated < present - policy.MAX_GRAPH_AGE.total_seconds():
         yield Violation(Rule.STALE_GRAPH, "lastUpdatedAt")
-    too_late = nodes.unix_times > latest + policy.APP_TIME_SHIFT.total_seconds()
-    yield from _at(too_late, Rule.FUTURE_NODE, "timestamp")
+    latest_node = latest + policy.APP_TIME_SHIFT.total_seconds()
+    yield from _at((time > latest_node for time in nodes.times), Rule.FUTURE_NODE, "timestamp")
 
 
 def _consistency_violations(graph: LearningGraph, nodes: NodeColumns, device_id_hash: str) -> Iterator[Violation]:
@@ -89,7 +88,11 @@ def _consistency_violations(graph: LearningGraph, nodes: NodeColumns, device_id_
         yield Violation(Rule.NODE_COUNT, "nodes")
     if len(nodes) > graph.aggregate_metrics.total_interactions:
         yield Violation(Rule.NODES_EXCEED_TOTAL, "aggregateMetrics.totalInteractions")
-    yield from _at(nodes.follow_up & ~nodes.continued, Rule.FOLLOW_UP_WITHOUT_CONTINUATION, "followUpQuery")
+    yield from _at(
+        map(gt, nodes.place("follow_up"), nodes.place("continued")),
+        Rule.FOLLOW_UP_WITHOUT_CONTINUATION,
+        "followUpQuery",
+    )
 
 
 def violations(graph: LearningGraph, nodes: NodeColumns, device_id_hash: str, now: datetime) -> list[Violation]:

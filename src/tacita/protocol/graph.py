@@ -11,6 +11,9 @@ from tacita.protocol.dates import WireDate
 MAX_NODES = 5_000
 """Nodes per graph (contract §4)."""
 
+MAX_DEPTH = 8
+"""How deep objects and arrays may nest (contract §4); a sound graph nests 4 deep."""
+
 
 class EmotionBucket(msgspec.Struct, forbid_unknown_fields=True, rename="camel", gc=False, frozen=True):
     """The user's emotion in the PAD model, each on the grid -1.0, -0.8 … 1.0."""

@@ -132,6 +132,19 @@ def test_an_unknown_key_at_any_depth_is_refused_without_its_name(path: str) -> N
     assert found_in(value) == [Violation(Rule.UNKNOWN_FIELD, path)]
 
 
+@pytest.mark.parametrize(("levels", "deep"), [(8, False), (9, True), (900, True)])
+def test_a_graph_nests_at_most_eight_deep(levels: int, deep: bool) -> None:
+    below_the_graph = levels - 1
+    nested = b"[" * below_the_graph + b"1" + b"]" * below_the_graph
+    text = plaintext(graph() | {"extra": 0}).replace(b'"extra": 0', b'"extra": ' + nested)
+
+    if deep:
+        with pytest.raises(MalformedGraph):
+            decode_graph(text)
+    else:
+        assert found_in(text) == [Violation(Rule.UNKNOWN_FIELD, "")]
+
+
 @pytest.mark.parametrize(
     "broken",
     [
