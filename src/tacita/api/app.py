@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tacita import __doc__ as description
-from tacita.api import enrol, health, models
+from tacita.api import enrol, health, models, openapi, problems
 from tacita.api.door import Door, answer
 from tacita.api.submit import submit
 
@@ -40,7 +40,8 @@ def create_app(open_door: OpenDoor) -> FastAPI:
             app.state.door = door
             yield
 
-    app = FrontDoor(title="tacita", description=description or "", lifespan=lifespan)
+    # The pages that show the document would load scripts from elsewhere.
+    app = FrontDoor(lifespan=lifespan, docs_url=None, redoc_url=None)
     for method, path, endpoint in _ROUTES:
         app.router.add_route(path, _with_door(endpoint), methods=[method])
     return app
@@ -51,12 +52,18 @@ class FrontDoor(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope."""
-        if scope["type"] == "http" and scope["path"] == SUBMIT_PATH and scope["method"] == "POST":
+        if scope["type"] != "http" or scope["path"] != SUBMIT_PATH:
+            await super().__call__(scope, receive, send)
+        elif scope["method"] != "POST":
+            await problems.method_not_allowed("POST")(scope, receive, send)
+        else:
             door: Door = self.state.door
             response = await answer(door, submit(door, scope, receive))
             await response(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the document that `/openapi.json` serves."""
+        return openapi.document()
 
 
 def _with_door(endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:

@@ -20,6 +20,11 @@ def json_response(content: Any, status: int = 200, headers: dict[str, str] | Non
     return Response(msgspec.json.encode(content), status, headers, JSON)
 
 
+def method_not_allowed(allowed: str) -> Response:
+    """Return the 405 of a path that knows another method."""
+    return json_response({"detail": "Method Not Allowed"}, 405, {"Allow": allowed})
+
+
 @dataclass
 class Refused(Exception):  # noqa: N818 - what happened to the request
     """A request that is refused: its HTTP answer, and what it is counted under."""
