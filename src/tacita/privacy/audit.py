@@ -9,7 +9,7 @@ from math import ceil
 
 import msgspec
 
-from tacita.privacy import lower_bounds, mechanism
+from tacita.privacy import accountant, lower_bounds, mechanism
 from tacita.privacy.bounding import Counts, clip
 from tacita.privacy.canaries import MOST_CANARIES, Played, Published, Stage
 from tacita.privacy.policy import NanoRho
@@ -26,6 +26,11 @@ def published(counts: Sequence[Counts], charge: NanoRho) -> Sequence[Release]:
 def unpaid(statement: Statement) -> int:
     """Return by how many nano-rho the mechanism's own map exceeds what a statement charges; 0 as it must be."""
     return max(0, mechanism.nano_rho(statement.sigma) - statement.nano_rho)
+
+
+def understated(statement: Statement) -> float:
+    """Return by how much epsilon a statement's charge exceeds what it states; 0 as it must be."""
+    return max(0.0, accountant.epsilon(NanoRho(statement.nano_rho), statement.delta) - statement.epsilon)
 
 
 class Certified(msgspec.Struct, frozen=True):

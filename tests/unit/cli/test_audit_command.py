@@ -20,7 +20,7 @@ def test_the_audit_of_the_real_path_says_what_it_certified_of_which_claim() -> N
     result = CliRunner().invoke(app, [*QUICK, "--seed-worlds", "2", "--json"])
 
     assert result.exit_code == 0
-    first, second = json.loads(result.stdout)
+    first, second = json.loads(result.stdout)["audits"]
     assert (first["claimed"], first["delta"], first["confidence"], first["holds"]) == (4.0, 1e-6, 0.95, True)
     assert 0 <= first["epsilon"] <= 4
     assert (first["seed"], second["seed"]) == (0, 1)
