@@ -12,6 +12,7 @@ from datetime import datetime
 
 from tacita.api import problems
 from tacita.api.device_keys import KnownKeys
+from tacita.api.tally import Tally
 from tacita.clock import Clock
 from tacita.crypto.keyring import Keyring
 from tacita.crypto.tags import TAG_BYTES, node_tags
@@ -21,7 +22,9 @@ from tacita.privacy.columns import NodeColumns
 from tacita.privacy.policy import NanoRho
 from tacita.protocol.answers import SubmitAnswer
 from tacita.protocol.ids import model_version
-from tacita.store import ledger, rounds, submissions
+from tacita.protocol.refusals import Rule, Violation
+from tacita.store import cohorts, ledger, rounds, submissions
+from tacita.store.cohorts import Label, State
 from tacita.store.connection import Connection, Pool, run_transaction
 from tacita.store.contributions import SHARDS
 from tacita.store.errors import StoreUnavailable
@@ -38,12 +41,23 @@ class KeysChanged(Exception):  # noqa: N818 - what happened to them
 
 @dataclass(frozen=True)
 class Submission:
-    """A graph that is authentic and breaks no rule: whose, under which keys, its envelope's keyed digest, its nodes."""
+    """A graph that is authentic and breaks no rule.
+
+    Attributes:
+        device: whose it is, the 32 bytes of its hash.
+        keys: which it was verified under.
+        digest: its envelope's keyed name.
+        nodes: what is counted of it.
+        cohort: the versions that its envelope claims.
+        bins: what it says of its cohort (`privacy.evidence`).
+    """
 
     device: bytes
     keys: KnownKeys
     digest: bytes
     nodes: NodeColumns
+    cohort: Label
+    bins: Sequence[int]
 
 
 def accepted_before(round_number: int) -> SubmitAnswer:
@@ -62,18 +76,29 @@ class _Standing:
         self.counts = Counts.none() if sealed is None else key.open_contribution(asked.tag, sealed).counts
         self.changed = False
 
-    def add(self, submission: Submission, now: datetime) -> list[bytes]:
-        """Count the nodes that this device wasn't counted for yet; return their tags."""
+    def add(self, submission: Submission, tally: Tally, now: datetime) -> list[bytes]:
+        """Count the nodes that this device wasn't counted for yet; return their tags.
+
+        A frozen cohort's are held instead, and only a device's first contribution to the round speaks of its cohort.
+        """
+        cohort = tally.cohort(submission.cohort)
+        holds = cohort.state is State.FROZEN
         counts, tags = bounding.count_nodes(
             submission.nodes,
             now,
             tags=node_tags(submission.keys.opened.dedupe_key, submission.nodes.ids),
             already_counted=self.tags,
-            room=policy.MAX_COUNTED_NODES - self.counts.nodes,
+            room=max(0, policy.MAX_COUNTED_NODES - self.counts.nodes - (tally.held_nodes(self.asked) if holds else 0)),
         )
-        if tags:
-            self.counts, self.changed = self.counts + counts, True
-            self.tags.update(tags)
+        if not tags:
+            return tags
+        self.tags.update(tags)
+        if holds:
+            tally.hold(self.asked, cohort, counts)
+            return tags
+        if self.found.contribution is None and not self.changed:
+            tally.testify(cohort, submission.bins)
+        self.counts, self.changed = self.counts + counts, True
         return tags
 
 
@@ -103,6 +128,8 @@ class GroupCommit:
     async def _commit(self, connection: Connection, batch: Sequence[Submission]) -> list[SubmitAnswer | Exception]:
         now = self._clock()
         key, standings = await self._standings(connection, sorted({s.device for s in batch}), now)
+        stand = await cohorts.standings(connection, {s.cohort for s in batch}, now)
+        tally = await Tally.read(connection, key, stand, [standing.asked for standing in standings.values()])
         answers: list[SubmitAnswer | Exception] = []
         remembered: list[Accepted] = []
         for submission in batch:
@@ -112,15 +139,18 @@ class GroupCommit:
                 answers.append(KeysChanged())
             elif before is not None:
                 answers.append(accepted_before(before))
+            elif tally.cohort(submission.cohort).state is State.REFUSED:
+                answers.append(problems.privacy_violation([Violation(Rule.COHORT_REFUSED, "appVersion")]))
             elif standing.found.spent + policy.ROUND_CHARGE > policy.BUDGET_CAP:
                 answers.append(await self._budget_spent(connection, standing.asked.ledger_tag, now))
             else:
-                tags = b"".join(standing.add(submission, now))
+                tags = b"".join(standing.add(submission, tally, now))
                 standing.accepted[submission.digest] = key.round
                 remembered.append(Accepted(submission.device, submission.digest, tags))
                 answers.append(SubmitAnswer("accepted", model_version(key.round + 1), _ACCEPTED))
         if remembered:
             await self._record(connection, key, list(standings.values()), remembered, now)
+            await tally.record(connection, key, self._shard)
         return answers
 
     async def _standings(

@@ -17,13 +17,15 @@ from tacita.api.problems import Refused
 from tacita.crypto.envelope import NONCE_BYTES, TAG_BYTES, decode_base64, open_sealed, signature_matches
 from tacita.crypto.errors import DoesNotOpen, MalformedBase64
 from tacita.crypto.keyring import keyed_tag
-from tacita.privacy import rules, tested
+from tacita.privacy import evidence, rules, tested
 from tacita.privacy.columns import NodeColumns, node_columns
 from tacita.privacy.decoding import MalformedGraph, decode_graph
+from tacita.privacy.evidence import Remaining
 from tacita.protocol.answers import SubmitAnswer
 from tacita.protocol.envelope import Envelope, MalformedBody, decode_body
 from tacita.protocol.refusals import Refusal
 from tacita.store import envelopes
+from tacita.store.cohorts import Label
 from tacita.store.connection import run_transaction
 from tacita.store.errors import StoreError, StoreUnavailable
 
@@ -80,11 +82,12 @@ async def accept(door: Door, envelope: Envelope) -> SubmitAnswer:
         claim = await _authenticated(door, envelope)
         _require_rate(door, claim)
         try:
-            nodes = _verified_nodes(door, claim)
+            nodes, bins = _verified(door, claim)
         except Refused as refusal:
             return await _answered_before(door, claim, refusal)
+        cohort = Label(envelope.app_version, envelope.model_version)
         try:
-            return await door.commits.do(Submission(claim.device, claim.keys, claim.digest, nodes))
+            return await door.commits.do(Submission(claim.device, claim.keys, claim.digest, nodes, cohort, bins))
         except KeysChanged:
             door.device_keys.forget(claim.device)  # and once more, from the signature on, with the keys it has now
     raise StoreUnavailable("the device's keys change too often")
@@ -118,8 +121,8 @@ def _require_rate(door: Door, claim: _Claim) -> None:
         raise problems.too_fast(wait_s)
 
 
-def _verified_nodes(door: Door, claim: _Claim) -> NodeColumns:
-    """Open, decode and verify the graph; return the columns of its nodes."""
+def _verified(door: Door, claim: _Claim) -> tuple[NodeColumns, list[int]]:
+    """Open, decode and verify the graph; return the columns of its nodes, and what it says of its cohort."""
     try:
         sealed, bound = claim.sealed, claim.envelope.associated_data
         graph, found = decode_graph(open_sealed(claim.keys.opened.device_key, sealed, bound))
@@ -132,7 +135,8 @@ def _verified_nodes(door: Door, claim: _Claim) -> NodeColumns:
     found = found or tested.violations(graph, nodes)
     if found:
         raise problems.privacy_violation(found)
-    return nodes
+    luck = int.from_bytes(claim.digest[:4]) / (1 << 32)
+    return nodes, evidence.bins(graph.aggregate_metrics, Remaining.of(nodes), luck)
 
 
 async def _answered_before(door: Door, claim: _Claim, refusal: Refused) -> SubmitAnswer:

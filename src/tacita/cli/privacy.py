@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from tacita.cli import screen
+from tacita.cli import cohort, screen
 from tacita.fleet import rules_page
 from tacita.privacy import catalogue
 
 app = typer.Typer(help="The privacy engine: its rules, budgets and proofs.", no_args_is_help=True)
+app.add_typer(cohort.app, name="cohort")
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 

@@ -77,7 +77,7 @@ _TESTED = {
 }
 
 _COHORT = Entry(
-    "cohort",
+    Rule.COHORT_REFUSED.value,
     Kind.COHORT,
     1 / policy.COHORT_ALARM,
     "an app version on a model version that adds constant noise, too little, one seed's, or none, or doesn't sample",
@@ -85,7 +85,8 @@ _COHORT = Entry(
         "The noise of `fastModelUsage` and `avgResponseTime` is recomputed from the nodes that were left; the rates' "
         "places between lattice points are looked at, and whether nodes are missing. Each falls in a bin whose "
         "greatest chance under honest noise is known, whatever the data; a stake bet on other chances grows to E with "
-        "a chance of at most 1/E, however often one looks (Ville). A device counts once a round."
+        "a chance of at most 1/E, however often one looks (Ville). A device counts once a round. An alarm holds the "
+        "cohort's graphs back; only the operator refuses them."
     ),
 )
 

@@ -6,8 +6,7 @@ devices test the app (`privacy.e_process`). The noise of a metric is recomputed 
 
 from dataclasses import dataclass
 from math import exp, sqrt
-
-import numpy as np
+from operator import mul
 
 from tacita.privacy import policy
 from tacita.privacy.columns import NodeColumns
@@ -41,11 +40,11 @@ class Remaining:
     @classmethod
     def of(cls, nodes: NodeColumns) -> "Remaining":
         """Return the summary of a graph's nodes, at least one; `fast` is the first of `MODELS`, 0."""
-        times = nodes.response_time.astype(np.float64)
+        times = nodes.response_times
         count = len(times)
-        mean = float(np.add.reduce(times)) / count
-        variance = max(0.0, float(times @ times) / count - mean * mean)
-        return cls(count, count - int(np.count_nonzero(nodes.model)), mean, sqrt(variance))
+        mean = sum(times) / count
+        variance = max(0.0, sum(map(mul, times, times)) / count - mean * mean)
+        return cls(count, nodes.place("model").count(0), mean, sqrt(variance))
 
 
 def _laplace_cdf(x: float) -> float:
@@ -76,7 +75,7 @@ def bins(metrics: AggregateMetrics, remaining: Remaining, luck: float) -> list[i
     Args:
         metrics: of a graph that broke no rule.
         remaining: the summary of its nodes.
-        luck: a number from 0 to 1 that the device can't choose; it spreads clamped rates over their tail.
+        luck: a number from 0 to 1 as good as random; it spreads clamped rates over the tail that they hide.
     """
     total, missing = metrics.total_interactions, metrics.total_interactions - remaining.nodes
     least, most = policy.COHORT_INTERACTIONS

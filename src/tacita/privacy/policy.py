@@ -84,6 +84,9 @@ MIN_UNSAMPLED = 132
 COHORT_ALARM = 1e4
 """E at which a cohort is frozen: an honest one ever gets there with a chance of at most 1e-4 (Ville's inequality)."""
 
+COHORT_MEMORY = timedelta(days=90)
+"""After so long a cohort that nobody decided on is tested afresh: versions live for weeks, and rows don't pile up."""
+
 COHORT_INTERACTIONS = (50, 5_000)
 COHORT_MOST_MISSING = 0.25
 COHORT_MOST_BLUR_S = 0.1

@@ -4,11 +4,12 @@ Each rule refuses only where an honest graph, its noise, time shifts and samplin
 the same with a chance of at most `policy.TESTED_FALSE_POSITIVES`, whatever its data.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import pairwise
+from operator import sub
 
 import numpy as np
-import numpy.typing as npt
 
 from tacita.privacy import policy
 from tacita.privacy.columns import NodeColumns
@@ -51,23 +52,20 @@ def no_noise(metrics: AggregateMetrics, nodes: NodeColumns) -> bool:
 
 
 def _unshifted(graph: LearningGraph, nodes: NodeColumns) -> Iterator[Violation]:
-    if isinstance(graph.last_updated_at, datetime) and not np.any(nodes.unix_times % 1):
+    times = nodes.times
+    if isinstance(graph.last_updated_at, datetime) and not any(time % 1 for time in times):
         return  # written as text in whole seconds, which hides what these tests look at
-    times = nodes.unix_times
-    if abs(float(times[-1]) - unix_seconds(graph.last_updated_at)) <= policy.SAME_TIME_S:
+    if abs(times[-1] - unix_seconds(graph.last_updated_at)) <= policy.SAME_TIME_S:
         yield Violation(Rule.NO_TIME_SHIFT, f"nodes[{len(times) - 1}].timestamp")
-    change = times[2:] - 2 * times[1:-1] + times[:-2]  # of each gap from the one before
-    regular = np.count_nonzero(np.abs(change) <= policy.SAME_TIME_S) >= policy.MIN_REGULAR_GAPS
-    if regular or (len(times) >= policy.MIN_SAME_PHASES and _one_phase(times)):
+    gaps = list(map(sub, times[1:], times))
+    repeated = len([1 for gap, later in pairwise(gaps) if -policy.SAME_TIME_S <= later - gap <= policy.SAME_TIME_S])
+    if repeated >= policy.MIN_REGULAR_GAPS or (len(times) >= policy.MIN_SAME_PHASES and _one_phase(times)):
         yield Violation(Rule.NO_TIME_SHIFT, "nodes")
 
 
-def _one_phase(times: npt.NDArray[np.float64]) -> bool:
-    first = times[:2].tolist()
-    apart = abs((first[1] - first[0] + 0.5) % 1 - 0.5)
-    if apart > policy.SAME_TIME_S:
-        return False  # nearly every honest graph, without a look at its other nodes
-    return bool(np.all(np.abs((times - times[0] + 0.5) % 1 - 0.5) <= policy.SAME_TIME_S))
+def _one_phase(times: Sequence[float]) -> bool:
+    first = times[0] - 0.5
+    return all(abs((time - first) % 1 - 0.5) <= policy.SAME_TIME_S for time in times)
 
 
 def violations(graph: LearningGraph, nodes: NodeColumns) -> list[Violation]:

@@ -23,6 +23,7 @@ class Rule(StrEnum):
     NO_NOISE = "no_noise"
     NO_TIME_SHIFT = "no_time_shift"
     NO_SAMPLING = "no_sampling"
+    COHORT_REFUSED = "cohort_refused"
 
 
 class Violation(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from tacita.rounds.erasure import destroy_spent_secrets
 from tacita.rounds.workshop import StepFailed, Workshop
-from tacita.store import contributions, rounds
+from tacita.store import contributions, held, rounds
 from tacita.store.connection import Connection, run_transaction
 from tacita.store.rounds import State
 from tacita.store.sealing import new_round_key
@@ -24,6 +24,7 @@ async def close_if_full(shop: Workshop) -> int | None:
         if devices < shop.round_size:
             return None
         now = shop.clock()
+        await held.scrub(connection, current.number)
         await rounds.advance(connection, current.number, State.COLLECTING, State.CLOSED, now, f"{devices} devices")
         key = new_round_key(shop.keyring, current.number + 1)
         await rounds.open_next(connection, current.number + 1, key, now)
@@ -57,6 +58,7 @@ async def abandon(shop: Workshop, reason: str) -> int:
             raise StepFailed("no round is collecting")
         now = shop.clock()
         await contributions.scrub(connection, current.number)
+        await held.scrub(connection, current.number)
         await rounds.advance(connection, current.number, State.COLLECTING, State.ABANDONED, now, reason)
         await rounds.open_next(connection, current.number + 1, new_round_key(shop.keyring, current.number + 1), now)
         return current.number

@@ -9,7 +9,7 @@ from contextlib import suppress
 import structlog
 
 from tacita.errors import TacitaError
-from tacita.rounds import close, janitor
+from tacita.rounds import close, cohorts, janitor
 from tacita.rounds.erasure import destroy_spent_secrets
 from tacita.rounds.publish import publish
 from tacita.rounds.release import release_round, reveal
@@ -45,8 +45,9 @@ async def step(shop: Workshop) -> Round | None:
 
 
 async def drive_to_end(shop: Workshop) -> list[int]:
-    """Close the collecting round if it is full and finish every unfinished one; return the numbers of those walked."""
+    """Judge the cohorts, close the collecting round if it is full, finish every unfinished one; return those walked."""
     await destroy_spent_secrets(shop)
+    await cohorts.judge(shop)
     await close.close_if_full(shop)
     walked: list[int] = []
     while (current := await step(shop)) is not None:

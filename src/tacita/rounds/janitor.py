@@ -4,7 +4,7 @@ from tacita.crypto import enrolment_keys
 from tacita.models import trust
 from tacita.privacy import policy
 from tacita.rounds.workshop import Workshop
-from tacita.store import envelopes
+from tacita.store import cohorts, envelopes
 from tacita.store.connection import Connection, run_transaction
 
 
@@ -14,6 +14,7 @@ async def tidy(shop: Workshop) -> None:
     async def forget(connection: Connection) -> None:
         now = shop.clock()
         await envelopes.forget(connection, now - policy.COUNTED_NODE_MEMORY)
+        await cohorts.forget(connection, now - policy.COHORT_MEMORY)
 
     await run_transaction(shop.pool, forget)
     enrolment_keys.destroy_expired(shop.keyring, shop.clock())

@@ -4,6 +4,8 @@ The number of distinct devices is never counted row by row: each worker adds to 
 workers wait for one counter, and its sum costs the same at any size.
 """
 
+from collections.abc import Sequence
+
 from tacita.store.connection import Connection
 
 SHARDS = 1_024
@@ -34,6 +36,24 @@ async def all_of(connection: Connection, round_number: int) -> list[tuple[bytes,
         "SELECT tag, sealed FROM contributions WHERE round = %s ORDER BY tag", [round_number]
     )
     return [(bytes(tag), bytes(sealed)) for tag, sealed in await cursor.fetchall()]
+
+
+async def find(connection: Connection, round_number: int, tags: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Return the sealed contributions to a round that have one of these per-round tags, by their tags."""
+    cursor = await connection.execute(
+        "SELECT tag, sealed FROM contributions WHERE round = %s AND tag = ANY(%s::bytea[])", [round_number, list(tags)]
+    )
+    return {bytes(tag): bytes(sealed) for tag, sealed in await cursor.fetchall()}
+
+
+async def put(connection: Connection, round_number: int, rows: Sequence[tuple[bytes, bytes]]) -> None:
+    """Insert or replace contributions, each (tag, sealed)."""
+    await connection.execute(
+        "INSERT INTO contributions (round, tag, sealed)"
+        " SELECT %s, tag, sealed FROM unnest(%s::bytea[], %s::bytea[]) AS row (tag, sealed)"
+        " ON CONFLICT (round, tag) DO UPDATE SET sealed = excluded.sealed",
+        [round_number, [tag for tag, _ in rows], [sealed for _, sealed in rows]],
+    )
 
 
 async def scrub(connection: Connection, round_number: int) -> int:

@@ -9,7 +9,7 @@ from tacita.protocol.refusals import Rule
 
 
 def test_every_rule_that_a_403_can_name_knows_its_kind_and_its_rate() -> None:
-    described = {entry.code: entry for entry in catalogue.entries() if entry.kind in {Kind.PROVED, Kind.TESTED}}
+    described = {entry.code: entry for entry in catalogue.entries() if entry.kind is not Kind.DECLARED}
 
     assert set(described) == {rule.value for rule in Rule}
     assert all((entry.false_positives == 0) == (entry.kind is Kind.PROVED) for entry in described.values())
