@@ -12,6 +12,9 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tacita.crypto.app_attest import AppAttest, Environment
+from tacita.crypto.keyring import Keyring
+from tacita.crypto.providers import KekSource, kek_source
+from tacita.crypto.providers.local import default_source
 from tacita.errors import TacitaError
 from tacita.privacy.policy import MIN_COHORT
 from tacita.store.postgres import EmbeddedPostgres
@@ -37,6 +40,8 @@ class Settings(BaseSettings):
         headers_within_s: a connection whose request headers take longer is closed.
         body_within_s: a connection whose request body takes longer after that is closed.
         max_connections: open at one API worker at once; more are closed.
+        kek_source: where the key-encryption key is kept (`crypto/providers`); left out, `TACITA_KEK` if it is set, else
+            a file beside the keys.
         attestation: whether an enrolment must carry an App Attest attestation (contract §5.4).
         attestation_app_ids: the apps it may be of, each as `<team id>.<bundle id>`.
         attestation_environment: which of Apple's attestation services it may be from.
@@ -55,6 +60,7 @@ class Settings(BaseSettings):
     headers_within_s: float = Field(default=10, gt=0, le=3_600)
     body_within_s: float = Field(default=30, gt=0, le=3_600)
     max_connections: int = Field(default=2_000, ge=1, le=1_000_000)
+    kek_source: str | None = Field(default=None, min_length=1)
     attestation: Literal["off", "required"] = "off"
     attestation_app_ids: list[Annotated[str, Field(pattern=r"^[A-Z0-9]{10}\.[A-Za-z0-9.-]+$")]] = []
     attestation_environment: Environment = "production"
@@ -116,6 +122,25 @@ class Deployment:
         with EmbeddedPostgres(self.folder / "postgres") as server:
             yield Database(server.dsn, server)
 
+    def kek_source(self) -> KekSource:
+        """Return where the key-encryption key is kept, as the settings say now: a rotation may have changed them.
+
+        Raises:
+            KeyringError: the setting names no provider, or one whose library is missing.
+        """
+        settings = load(self.folder).settings if is_deployment(self.folder) else self.settings
+        if settings.kek_source is None:
+            return default_source(self.keys)
+        return kek_source(settings.kek_source, self.keys)
+
+    def keyring(self) -> Keyring:
+        """Return the opened key ring.
+
+        Raises:
+            KeyringError: no key-encryption key, or it opens none of the files.
+        """
+        return Keyring.load(self.keys, self.kek_source)
+
     def app_attest(self) -> AppAttest | None:
         """Return what an enrolment's attestation must show, or None where none is demanded.
 
@@ -171,10 +196,25 @@ def planned(folder: Path, round_size: int | None) -> Deployment:
 
 def write(deployment: Deployment) -> None:
     """Write the configuration file, which makes the folder a deployment."""
-    values = deployment.settings.model_dump(mode="json", exclude={"database_url"}, exclude_none=True)
-    partial = deployment.folder / f"{CONFIG_NAME}.partial"
+    _write(deployment.folder, deployment.settings.model_dump(mode="json", exclude={"database_url"}, exclude_none=True))
+
+
+def write_setting(folder: Path, name: str, value: str) -> None:
+    """Change one setting in the configuration file of a deployment."""
+    _write(folder, _read(folder) | {name: value})
+
+
+def _write(folder: Path, values: dict[str, Any]) -> None:
+    partial = folder / f"{CONFIG_NAME}.partial"
     partial.write_text(tomli_w.dumps(values))
-    partial.replace(deployment.folder / CONFIG_NAME)
+    partial.replace(folder / CONFIG_NAME)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads((folder / CONFIG_NAME).read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{folder / CONFIG_NAME} cannot be read: {error}") from None
 
 
 def load(folder: Path) -> Deployment:
@@ -185,8 +225,4 @@ def load(folder: Path) -> Deployment:
     """
     if not is_deployment(folder):
         raise ConfigError(f"{folder} is not a deployment; make one with: tacita init {folder}")
-    try:
-        values = tomllib.loads((folder / CONFIG_NAME).read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{folder / CONFIG_NAME} cannot be read: {error}") from None
-    return Deployment(folder.resolve(), _settings(values))
+    return Deployment(folder.resolve(), _settings(_read(folder)))

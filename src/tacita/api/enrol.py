@@ -18,6 +18,7 @@ from tacita.protocol.envelope import Attestation, Enrolment, MalformedBody, deco
 from tacita.protocol.refusals import Refusal
 from tacita.store import devices
 from tacita.store.connection import Connection, run_transaction
+from tacita.store.resealing import hold_kek
 from tacita.store.sealing import DeviceKeys, open_device_keys, seal_device_keys
 
 _CACHE = {"Cache-Control": "public, max-age=300"}
@@ -95,6 +96,7 @@ def _require_attestation(app_attest: AppAttest, enrolment: Enrolment, now: datet
 
 async def _enrol(door: Door, connection: Connection, enrolment: Enrolment, sealed_key: bytes, device_key: bytes) -> int:
     device, now = bytes.fromhex(enrolment.device_id_hash), door.clock()
+    await hold_kek(connection)
     fresh = seal_device_keys(door.keyring, device, DeviceKeys.enrolled_with(device_key))
     await devices.lock(connection, device)
     if await devices.enrol(connection, device, fresh, now):

@@ -71,7 +71,7 @@ def _claim(folder: Path) -> None:
 
 
 def _make(deployment: Deployment, done: Callable[[str], None]) -> None:
-    keyring = Keyring.create(deployment.keys)
+    keyring = Keyring.create(deployment.keys, deployment.kek_source())
     keyring.add_ledger_key()
     enrolment_keys.add_first(keyring)
     if not keyring.names("tuf-"):

@@ -8,9 +8,9 @@ import typer
 
 from tacita import config
 from tacita.cli import screen
+from tacita.cli.kek_rotation import KekRotation
 from tacita.clock import system_clock
 from tacita.crypto import enrolment_keys
-from tacita.crypto.keyring import Keyring
 
 app = typer.Typer(help="The deployment's own keys, and their rotation while it serves.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A deployment folder.")]
@@ -29,7 +29,7 @@ def list_(folder: Folder, as_json: Json = False) -> None:
             "status": pair.status(now),
             "not_after": None if pair.not_after is None else pair.not_after.isoformat(timespec="seconds"),
         }
-        for pair in enrolment_keys.everything(Keyring.load(config.load(folder).keys))
+        for pair in enrolment_keys.everything(config.load(folder).keyring())
     ]
     if as_json:
         screen.print_json({"keys": shown})
@@ -47,9 +47,24 @@ def rotate(
     ] = _OVERLAP_DAYS,
 ) -> None:
     """Make new enrolment keys and let the old ones expire; servers that are running notice at once."""
-    keyring = Keyring.load(config.load(folder).keys)
+    keyring = config.load(folder).keyring()
     with keyring.changing():
         made = enrolment_keys.rotate(keyring, system_clock(), timedelta(days=overlap_days))
     for pair in made:
         screen.say(f"new key {pair.key_id}: {pair.suite}")
     screen.say(f"the keys before them are accepted for {overlap_days} more days")
+
+
+@app.command("rotate-kek")
+def rotate_kek(
+    folder: Folder,
+    to: Annotated[
+        str | None,
+        typer.Option(help="Where the new key is kept: file:…, env:…, aws-kms:…; left out, where the present one is."),
+    ] = None,
+) -> None:
+    """Seal everything under a new key-encryption key, while it serves; cut off, it goes on where it was."""
+    deployment = config.load(folder)
+    keyring = deployment.keyring()
+    with keyring.changing(), deployment.database() as database:
+        screen.say(KekRotation(deployment, keyring).run(database.dsn, to))

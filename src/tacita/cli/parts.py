@@ -12,7 +12,6 @@ from tacita.api.rate import RateLimit
 from tacita.clock import system_clock
 from tacita.config import Deployment
 from tacita.crypto.enrolment_keys import EnrolmentKeys
-from tacita.crypto.keyring import Keyring
 from tacita.models import trust
 from tacita.rounds.launchers.local import LocalLauncher
 from tacita.rounds.workshop import Workshop
@@ -27,7 +26,7 @@ _COMMAND_CONNECTIONS = 2
 @asynccontextmanager
 async def open_workshop(deployment: Deployment, dsn: str) -> AsyncIterator[Workshop]:
     """Yield the tools of a round driver (or of a command that does a driver's step) on a running database."""
-    keyring = Keyring.load(deployment.keys)
+    keyring = deployment.keyring()
     async with open_pool(dsn, _COMMAND_CONNECTIONS) as pool:
         yield Workshop(
             pool=pool,
@@ -48,7 +47,7 @@ async def open_door(deployment: Deployment, dsn: str) -> AsyncIterator[Door]:
     A worker that is restarted while the database is away must start all the same: uvicorn's supervisor takes a worker
     that fails to start for a reason to end the whole server.
     """
-    keyring = Keyring.load(deployment.keys)
+    keyring = deployment.keyring()
     async with open_pool(dsn, deployment.settings.pool_size, patient=True) as pool:
         door = Door(
             pool=pool,

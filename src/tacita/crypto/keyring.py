@@ -1,22 +1,22 @@
-"""The deployment's own keys: files sealed under one key-encryption key that comes from a file or the environment.
+"""The deployment's own keys: files sealed under one key-encryption key that a provider keeps.
 
 Column sealing and keyed tags are here too, because their keys are the ring's.
 """
 
 import fcntl
 import hmac
-import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tacita.crypto.envelope import decode_base64, encode_base64, open_sealed, seal
-from tacita.crypto.errors import CryptographyError, KeyringError
+from tacita.crypto.errors import DoesNotOpen, KeyringError
+from tacita.crypto.key_encryption import KeyEncryptionKeys
+from tacita.crypto.private_file import write_private
+from tacita.crypto.providers import KekSource
+from tacita.crypto.providers.local import default_source
 
-KEK_ENVIRONMENT = "TACITA_KEK"
-_KEK_FILE = "key-encryption-key"
 _LOCK_FILE = "lock"
 _KEY_BYTES = 32
 
@@ -31,68 +31,41 @@ def random_key() -> bytes:
     return secrets.token_bytes(_KEY_BYTES)
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner can read, durably and whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _key_encryption_key(folder: Path) -> bytes:
-    text = os.environ.get(KEK_ENVIRONMENT)
-    source = KEK_ENVIRONMENT if text is not None else str(folder / _KEK_FILE)
-    if text is None:
-        try:
-            text = (folder / _KEK_FILE).read_text().strip()
-        except OSError:
-            raise KeyringError(f"no key-encryption key: set {KEK_ENVIRONMENT} or restore {source}") from None
-    try:
-        key = decode_base64(text)
-    except CryptographyError:
-        key = b""
-    if len(key) != _KEY_BYTES:
-        raise KeyringError(f"{source} does not hold 32 bytes in Base64")
-    return key
-
-
 @dataclass(frozen=True)
 class Keyring:
     """The opened ring of one deployment.
 
     Attributes:
         folder: where the sealed key files lie.
-        kek: the 32-byte key-encryption key.
+        keks: the key-encryption keys, which a running rotation may change.
     """
 
     folder: Path
-    kek: bytes
+    keks: KeyEncryptionKeys
 
     @classmethod
-    def create(cls, folder: Path) -> "Keyring":
-        """Make the folder and, unless the environment gives one, its key-encryption key."""
+    def create(cls, folder: Path, source: KekSource | None = None) -> "Keyring":
+        """Make the folder and, unless its source has one, a key-encryption key."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if KEK_ENVIRONMENT not in os.environ and not (folder / _KEK_FILE).exists():
-            write_private(folder / _KEK_FILE, encode_base64(random_key()).encode() + b"\n")
-        return cls.load(folder)
+        kept = source or default_source(folder)
+        if not kept.exists():
+            kept.write(random_key())
+        return cls.load(folder, lambda: kept)
 
     @classmethod
-    def load(cls, folder: Path) -> "Keyring":
+    def load(cls, folder: Path, source: Callable[[], KekSource] | None = None) -> "Keyring":
         """Open an existing ring.
 
+        Args:
+            folder: where its files lie.
+            source: tells where the key-encryption key is kept, asked again after a rotation.
+
         Raises:
-            KeyringError: no key-encryption key, or it isn't 32 bytes of Base64.
+            KeyringError: no key-encryption key, or it isn't 32 bytes, or it opens none of the files.
         """
-        return cls(folder, _key_encryption_key(folder))
+        if not folder.is_dir():
+            raise KeyringError(f"the keys' folder {folder} is missing")
+        return cls(folder, KeyEncryptionKeys(folder, source or (lambda: default_source(folder))))
 
     def put(self, name: str, secret: bytes) -> None:
         """Seal `secret` into a file of its own, durably, bound to its name."""
@@ -106,7 +79,7 @@ class Keyring:
         """
         try:
             return self.open((self.folder / f"{name}.sealed").read_bytes(), f"key/{name}")
-        except (OSError, CryptographyError):
+        except (OSError, DoesNotOpen):
             raise KeyringError(f"the key file {name}.sealed is missing or sealed under another key") from None
 
     @contextmanager
@@ -131,9 +104,20 @@ class Keyring:
         """Return the sorted names of the keys that start with `prefix`."""
         return sorted(path.stem for path in self.folder.glob(f"{prefix}*.sealed"))
 
+    def reseal_files(self) -> int:
+        """Seal every key file under the present key-encryption key; return how many weren't."""
+        count = 0
+        for name in self.names(""):
+            path = self.folder / f"{name}.sealed"
+            sealed = self.keks.resealed(path.read_bytes(), f"key/{name}")
+            if sealed is not None:
+                write_private(path, sealed)
+                count += 1
+        return count
+
     def seal(self, plaintext: bytes, label: str) -> bytes:
         """Seal a column value (or a key) bound to `label`, which says what and whose it is."""
-        return seal(self.kek, plaintext, label.encode())
+        return self.keks.seal(plaintext, label)
 
     def open(self, sealed: bytes, label: str) -> bytes:
         """Return the plaintext of `seal` under the same label.
@@ -141,7 +125,7 @@ class Keyring:
         Raises:
             DoesNotOpen: another key, another label, or changed.
         """
-        return open_sealed(self.kek, sealed, label.encode())
+        return self.keks.open(sealed, label)
 
     def ledger_key(self) -> bytes:
         """Return the key of the ledger's device tags."""

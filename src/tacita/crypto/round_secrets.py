@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 from tacita.crypto.errors import KeyringError
-from tacita.crypto.keyring import random_key, write_private
+from tacita.crypto.keyring import random_key
+from tacita.crypto.private_file import sync_folder, write_private
 
 _FOLDER, _SUFFIX, _BYTES = "rounds", ".secret", 32
 
@@ -29,7 +30,6 @@ def obtain(keys: Path, number: int) -> bytes:
     if not path.exists():
         path.parent.mkdir(mode=0o700, exist_ok=True)
         write_private(path, random_key())
-        _sync_folder(path.parent)
     return read(keys, number)
 
 
@@ -66,12 +66,4 @@ def destroy(keys: Path, number: int) -> None:
     finally:
         os.close(descriptor)
     path.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)

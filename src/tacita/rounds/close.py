@@ -4,6 +4,7 @@ from tacita.rounds.erasure import destroy_spent_secrets
 from tacita.rounds.workshop import StepFailed, Workshop
 from tacita.store import contributions, held, rounds
 from tacita.store.connection import Connection, run_transaction
+from tacita.store.resealing import hold_kek
 from tacita.store.rounds import State
 from tacita.store.sealing import new_round_key
 
@@ -17,6 +18,7 @@ async def close_if_full(shop: Workshop) -> int | None:
 
     async def close(connection: Connection) -> int | None:
         await rounds.hold_closing(connection)
+        await hold_kek(connection)
         current = await rounds.collecting(connection)
         if current is None:
             return None
@@ -38,6 +40,7 @@ async def open_first(shop: Workshop) -> None:
 
     async def open_it(connection: Connection) -> None:
         await rounds.hold_closing(connection)
+        await hold_kek(connection)
         if await rounds.get(connection, 1) is None:
             await rounds.open_next(connection, 1, new_round_key(shop.keyring, 1), shop.clock())
 
@@ -53,6 +56,7 @@ async def abandon(shop: Workshop, reason: str) -> int:
 
     async def give_up(connection: Connection) -> int:
         await rounds.hold_closing(connection)
+        await hold_kek(connection)
         current = await rounds.collecting(connection)
         if current is None:
             raise StepFailed("no round is collecting")

@@ -50,9 +50,18 @@ class DeviceKeys:
         return DeviceKeys(device_key, self.dedupe_key, former[-_FORMER_REMEMBERED * _FORMER_TAG_BYTES :])
 
 
+def _device_label(device: bytes) -> str:
+    return f"device/{device.hex()}"
+
+
 def seal_device_keys(keyring: Keyring, device: bytes, keys: DeviceKeys) -> bytes:
     """Seal a device's keys under the key-encryption key, bound to the device."""
-    return keyring.seal(keys.device_key + keys.dedupe_key + keys.former, f"device/{device.hex()}")
+    return keyring.seal(keys.device_key + keys.dedupe_key + keys.former, _device_label(device))
+
+
+def resealed_device_keys(keyring: Keyring, device: bytes, sealed: bytes) -> bytes | None:
+    """Return a device's keys under the present key-encryption key, or None when they are already."""
+    return keyring.keks.resealed(sealed, _device_label(device))
 
 
 def open_device_keys(keyring: Keyring, device: bytes, sealed: bytes) -> DeviceKeys:
@@ -61,7 +70,7 @@ def open_device_keys(keyring: Keyring, device: bytes, sealed: bytes) -> DeviceKe
     Raises:
         DoesNotOpen: sealed for another device, or under another key-encryption key.
     """
-    plain, width = keyring.open(sealed, f"device/{device.hex()}"), DEVICE_KEY_BYTES
+    plain, width = keyring.open(sealed, _device_label(device)), DEVICE_KEY_BYTES
     return DeviceKeys(plain[:width], plain[width : 2 * width], plain[2 * width :])
 
 
@@ -102,10 +111,19 @@ class RoundKey:
         return Contribution(Counts.from_bytes(plain[:CELLS]), plain[CELLS:])
 
 
+def _round_label(number: int) -> str:
+    return f"round/{number}"
+
+
 def new_round_key(keyring: Keyring, number: int) -> bytes:
     """Return a fresh random round key, sealed under the round's secret and that under the key-encryption key."""
     secret = round_secrets.obtain(keyring.folder, number)
-    return keyring.seal(seal(secret, random_key(), _key_label(number)), f"round/{number}")
+    return keyring.seal(seal(secret, random_key(), _key_label(number)), _round_label(number))
+
+
+def resealed_round_key(keyring: Keyring, number: int, sealed: bytes) -> bytes | None:
+    """Return a round's key under the present key-encryption key, or None when it is already."""
+    return keyring.keks.resealed(sealed, _round_label(number))
 
 
 def open_round_key(keyring: Keyring, current: Round) -> RoundKey:
@@ -118,7 +136,7 @@ def open_round_key(keyring: Keyring, current: Round) -> RoundKey:
     number = current.number
     if current.sealed_key is None:
         raise StoreError(f"the key of round {number} is destroyed")
-    inner = keyring.open(current.sealed_key, f"round/{number}")
+    inner = keyring.open(current.sealed_key, _round_label(number))
     return RoundKey(number, open_sealed(round_secrets.read(keyring.folder, number), inner, _key_label(number)))
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tacita.crypto import envelope, hpke
 from tacita.crypto.errors import DoesNotOpen, KeyringError, MalformedBase64
-from tacita.crypto.keyring import KEK_ENVIRONMENT, Keyring
+from tacita.crypto.keyring import Keyring
+from tacita.crypto.providers.local import KEK_ENVIRONMENT
 
 KEY = bytes(range(32))
 
