@@ -111,6 +111,9 @@ ENCODINGS: tuple[Case, ...] = (
     accepted("slashes not escaped, keys in another order", "1.1", _turned),
     accepted("dates as whole seconds since 2001", "1.2", _dated(lambda moment: str(int(apple_seconds(moment))))),
     accepted("dates as seconds with a fraction", "1.2", _dated(lambda moment: f"{apple_seconds(moment):.6f}")),
+    accepted(
+        "dates as 17 digits, as older systems write them", "1.2", _dated(lambda moment: f"{apple_seconds(moment):.17g}")
+    ),
     accepted("dates as ISO 8601 text", "1.2", _dated(lambda moment: iso(moment, "Z"))),
     accepted("dates as ISO 8601 text with a fraction", "1.2", _dated(lambda moment: iso(moment, ".250Z"))),
     accepted(
