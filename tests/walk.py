@@ -43,17 +43,17 @@ class Walk:
     pool: Callable[[str, int], AbstractAsyncContextManager[Pool]] = open_pool
 
     def do(self, work: Callable[[Workshop], Awaitable[_Result]]) -> _Result:
-        keyring = Keyring.load(self.folder / "keys")
-
         async def run() -> _Result:
             async with self.pool(self.dsn, 3) as pool:
-                roles = {role: keyring.get(f"tuf-{role}") for role in trust.ROLES}
-                blobs = local_blobs(self.folder / "blobs")
-                runs, clock = self.folder / "runs", lambda: self.now
-                shop = Workshop(pool, keyring, blobs, roles, LocalLauncher(60), runs, SIZE, clock)
-                return await work(shop)
+                return await work(self.shop(pool))
 
         return asyncio.run(run())
+
+    def shop(self, pool: Pool) -> Workshop:
+        keyring = Keyring.load(self.folder / "keys")
+        roles = {role: keyring.get(f"tuf-{role}") for role in trust.ROLES}
+        blobs, runs = local_blobs(self.folder / "blobs"), self.folder / "runs"
+        return Workshop(pool, keyring, blobs, roles, LocalLauncher(60), runs, SIZE, lambda: self.now)
 
     def transaction(self, work: Callable[[Connection], Awaitable[_Result]]) -> _Result:
         return self.do(lambda shop: run_transaction(shop.pool, work))

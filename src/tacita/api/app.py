@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from tacita.api import enrol, health, models, openapi, problems
 from tacita.api.door import Door, answer
 from tacita.api.submit import submit
+from tacita.api.withdraw import receipt_key, withdraw
 
 Endpoint = Callable[[Door, Request], Awaitable[Response]]
 OpenDoor = Callable[[], AbstractAsyncContextManager[Door]]
@@ -20,6 +21,8 @@ SUBMIT_PATH = "/api/v1/learning-graphs/submit"
 _ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/api/v1/keys", enrol.keys),
     ("POST", "/api/v1/devices/enroll", enrol.enrol),
+    ("POST", "/api/v1/devices/withdraw", withdraw),
+    ("GET", "/api/v1/receipt-key", receipt_key),
     ("GET", "/api/v1/models/latest", models.latest),
     ("GET", "/tuf/metadata/{name}", models.metadata),
     ("GET", "/tuf/targets/{name}", models.target),

@@ -16,9 +16,11 @@ from tacita.api.device_keys import DeviceKeyring
 from tacita.api.problems import Refused
 from tacita.api.rate import RateLimit
 from tacita.clock import Clock
+from tacita.crypto import receipts
 from tacita.crypto.app_attest import AppAttest
 from tacita.crypto.enrolment_keys import EnrolmentKeys
 from tacita.crypto.keyring import Keyring
+from tacita.crypto.receipts import ReceiptKey
 from tacita.protocol.answers import SubmitAnswer
 from tacita.protocol.envelope import MAX_BODY_BYTES
 from tacita.store import refusals
@@ -45,6 +47,7 @@ class Door:
         clock: the present moment.
         rate: how fast a device may submit.
         app_attest: what an enrolment's attestation must show, or None where none is demanded.
+        receipt_key: signs receipts of withdrawal.
         device_keys: looks devices' keys up.
         commits: counts verified submissions, many in one transaction.
     """
@@ -57,12 +60,14 @@ class Door:
     clock: Clock
     rate: RateLimit
     app_attest: AppAttest | None = None
+    receipt_key: ReceiptKey = field(init=False)
     device_keys: DeviceKeyring = field(init=False)
     commits: Batcher[Submission, SubmitAnswer] = field(init=False)
     _refusals: Batcher[tuple[date, str, str], None] = field(init=False)
     _uncounted: Counter[tuple[date, str, str]] = field(init=False, default_factory=Counter)
 
     def __post_init__(self) -> None:
+        self.receipt_key = receipts.obtain(self.keyring)
         self.device_keys = DeviceKeyring(self.pool, self.keyring)
         commit = GroupCommit(self.pool, self.keyring, self.ledger_key, self.clock).commit
         self.commits = Batcher(commit, most=MOST_IN_A_BATCH, room=WAITING_ROOM, linger_s=LINGER_S)

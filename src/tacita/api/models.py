@@ -28,7 +28,7 @@ async def latest(door: Door, request: Request) -> Response:
         model = await registry.latest(connection)
         if model is None or model.round is None:
             return model, None
-        [made_from] = await releases.published(connection, model.round)
+        [made_from] = await releases.published(connection, [model.round])
         return model, msgspec.to_builtins(made_from.statement)
 
     model, statement = await run_transaction(door.pool, read)

@@ -15,6 +15,7 @@ from tacita.cli import (
     ledger,
     model,
     privacy,
+    receipt,
     report,
     round_,
     serve,
@@ -43,6 +44,8 @@ app.add_typer(privacy.app, name="privacy")
 privacy.app.command("ledger")(ledger.show_ledger)
 app.command("conformance")(conformance.conformance)
 app.command("vectors")(conformance.vectors)
+app.command("withdraw")(receipt.withdraw)
+app.add_typer(receipt.app, name="receipt")
 app.command("demo")(demo.demo)
 app.command("drive", hidden=True)(serve.drive)
 

@@ -12,7 +12,7 @@ from tacita.cli import screen
 from tacita.cli.parts import open_workshop
 from tacita.clock import system_clock
 from tacita.config import ConfigError, Deployment
-from tacita.crypto import enrolment_keys
+from tacita.crypto import enrolment_keys, receipts
 from tacita.crypto.keyring import Keyring
 from tacita.models import trust
 from tacita.models.genesis import genesis_pack
@@ -74,6 +74,7 @@ def _make(deployment: Deployment, done: Callable[[str], None]) -> None:
     keyring = Keyring.create(deployment.keys, deployment.kek_source())
     keyring.add_ledger_key()
     enrolment_keys.add_first(keyring)
+    receipts.obtain(keyring)
     if not keyring.names("tuf-"):
         for role, secret in trust.generate_role_keys().items():
             keyring.put(f"tuf-{role}", secret)

@@ -27,6 +27,8 @@ from tacita.cli import screen
 from tacita.cli.parts import open_door, open_workshop
 from tacita.cli.patience import KEEP_ALIVE_S, Patience, PatientProtocol
 from tacita.config import Database, Deployment
+from tacita.crypto import receipts
+from tacita.crypto.keyring import Keyring
 from tacita.errors import TacitaError
 from tacita.rounds import driver
 from tacita.store.errors import StoreUnavailable
@@ -57,6 +59,7 @@ def serve(
     deployment = config.load(folder)
     if deployment.below_minimum:
         screen.warn_small_rounds(deployment.settings.round_size)
+    receipts.obtain(Keyring.load(deployment.keys))  # an older deployment has none; its workers must not each make one
     listener = _listen(host, port)
     bound = f"http://{host}:{listener.getsockname()[1]}"
     with deployment.database() as database:

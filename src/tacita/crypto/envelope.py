@@ -3,7 +3,7 @@
 import hmac
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pybase64
 from cryptography.exceptions import InvalidTag
@@ -92,4 +92,14 @@ def signature_matches(key: bytes | None, sealed: bytes, sealed_text: str, signat
     used = _NO_KEY if key is None else key
     expected = sign_sketch(used, sealed_text) if _SKETCH_FORM.fullmatch(signature) else sign(used, sealed)
     matches = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogatepass"))
+    return matches and key is not None
+
+
+def text_signature_matches(key: bytes | None, texts: Sequence[bytes], signature: str) -> bool:
+    """Tell whether `signature` is `sign` over one of `texts`, in constant time; never for an unknown device's None."""
+    used = _NO_KEY if key is None else key
+    given = signature.encode("utf-8", "surrogatepass")
+    matches = False
+    for text in texts:
+        matches |= hmac.compare_digest(sign(used, text).encode(), given)
     return matches and key is not None

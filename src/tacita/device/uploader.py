@@ -104,6 +104,14 @@ class Uploader:
         answer = await self._send("POST", "/api/v1/learning-graphs/submit", body)
         return _decoded(answer, SubmitAnswer)
 
+    async def withdraw(self, body: bytes) -> bytes:
+        """Send a withdrawal; return the signed receipt as it came.
+
+        Raises:
+            RefusedByServer, ServerAway: the server said no, or stayed away.
+        """
+        return (await self._send("POST", "/api/v1/devices/withdraw", body)).content
+
     async def _send(self, method: str, path: str, body: bytes | None) -> httpx.Response:
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(ServerAway),

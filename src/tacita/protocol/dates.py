@@ -23,6 +23,11 @@ def require_date(token: msgspec.Raw) -> None:
     _DECODER.decode(token)
 
 
+def token_unix_seconds(token: msgspec.Raw) -> float:
+    """Return seconds since 1970-01-01T00:00:00Z of a JSON token that `require_date` took."""
+    return unix_seconds(_DECODER.decode(token))
+
+
 def apple_seconds(moment: datetime) -> float:
     """Return seconds since 2001-01-01T00:00:00Z, as Swift's `JSONEncoder` writes a `Date`."""
     return (moment - APPLE_EPOCH).total_seconds()

@@ -1,11 +1,11 @@
-"""The bodies that devices send: a submission (contract §2.1) and an enrolment (contract §5.2)."""
+"""The bodies that devices send: a submission (contract §2.1), an enrolment (§5.2) and a withdrawal (§5.5)."""
 
 import re
 from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from tacita.protocol.dates import require_date
+from tacita.protocol.dates import require_date, token_unix_seconds
 from tacita.protocol.ids import DeviceIdHash, Version
 
 MAX_BODY_BYTES = 1 << 20
@@ -66,6 +66,41 @@ class Attestation(msgspec.Struct, forbid_unknown_fields=True, rename="camel", fr
     attestation_object: str
 
 
+class Withdrawal(msgspec.Struct, forbid_unknown_fields=True, rename="camel", frozen=True):
+    """`POST /api/v1/devices/withdraw` (contract §5.5)."""
+
+    device_id_hash: DeviceIdHash
+    timestamp: msgspec.Raw
+    signature: str
+
+    def __post_init__(self) -> None:
+        try:
+            require_date(self.timestamp)
+        except msgspec.DecodeError:
+            raise ValueError("not a date - at `$.timestamp`") from None
+
+    @property
+    def signed_texts(self) -> tuple[bytes, bytes]:
+        """What the signature may be over: the timestamp as its JSON token, or without a text's quotes."""
+        token = bytes(self.timestamp)
+        return withdrawal_text(self.device_id_hash, token), withdrawal_text(self.device_id_hash, token.strip(b'"'))
+
+    @property
+    def signed_unix_seconds(self) -> float:
+        """When it says that it was signed, in seconds since 1970."""
+        return token_unix_seconds(self.timestamp)
+
+    @property
+    def identity(self) -> bytes:
+        """What tells this request from any other of its device."""
+        return self.signed_texts[0] + b"|" + self.signature.encode("utf-8", "surrogatepass")
+
+
+def withdrawal_text(device_id_hash: str, timestamp: bytes) -> bytes:
+    """Return what a withdrawal's signature is over (contract §5.5)."""
+    return f"tacita/withdraw/1|{device_id_hash}|".encode() + timestamp
+
+
 class MalformedBody(ValueError):  # noqa: N818 - it names what the body is, and the answer it gets (422)
     """The body is not of its type. `field` is a known field's wire name, or "body"; never anything the sender wrote."""
 
@@ -76,7 +111,7 @@ class MalformedBody(ValueError):  # noqa: N818 - it names what the body is, and 
 
 _KNOWN_PATH = re.compile(r"at `\$\.(\w+)")
 _MISSING = re.compile(r"missing required field `(\w+)`")
-Body = TypeVar("Body", Envelope, Enrolment)
+Body = TypeVar("Body", Envelope, Enrolment, Withdrawal)
 
 
 def decode_body(body: bytes, kind: type[Body]) -> Body:

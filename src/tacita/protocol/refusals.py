@@ -49,6 +49,7 @@ class Refusal(StrEnum):
     WRAPPED_KEY_DOES_NOT_OPEN = "wrapped_key_does_not_open"
     OTHER_KEY_ENROLLED = "other_key_enrolled"
     FORMER_KEY = "former_key"
+    STALE_WITHDRAWAL = "stale_withdrawal"
     ATTESTATION_MISSING = "attestation_missing"
     ATTESTATION_MALFORMED = "attestation_malformed"
     ATTESTATION_UNTRUSTED = "attestation_untrusted"

@@ -36,6 +36,12 @@ async def history(connection: Connection, tag: bytes, since: datetime) -> list[t
     return [(when, int(amount)) for when, amount in await cursor.fetchall()]
 
 
+async def rounds_of(connection: Connection, tag: bytes) -> list[int]:
+    """Return the rounds that a device was charged for: those whose releases its data went into, and no others."""
+    cursor = await connection.execute("SELECT round FROM ledger WHERE tag = %s ORDER BY round", [tag])
+    return [int(row[0]) for row in await cursor.fetchall()]
+
+
 async def histories(
     connection: Connection, tags: Sequence[bytes], since: datetime
 ) -> dict[bytes, list[tuple[datetime, int]]]:

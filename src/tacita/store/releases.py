@@ -4,6 +4,7 @@ A draw is committed with its charge and the scrub, and revealed in a transaction
 back attempt drew was only ever written sealed (decision 21).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -63,10 +64,10 @@ async def everything(connection: Connection) -> list[Release]:
     return await up_to(connection, None)
 
 
-async def published(connection: Connection, round_number: int | None = None) -> list[Published]:
-    """Return the statements of all releases, oldest first, or of one round's."""
+async def published(connection: Connection, rounds: Sequence[int] | None = None) -> list[Published]:
+    """Return the statements of the releases of these rounds (None: of all), oldest first."""
     cursor = await connection.execute(
-        "SELECT statement, digest, released_at FROM releases WHERE round = coalesce(%s, round) ORDER BY round",
-        [round_number],
+        "SELECT statement, digest, released_at FROM releases WHERE %s::int[] IS NULL OR round = ANY(%s) ORDER BY round",
+        [rounds, rounds],
     )
     return [Published(msgspec.convert(said, Statement), digest, at) for said, digest, at in await cursor.fetchall()]

@@ -127,6 +127,15 @@ async def unfinished(connection: Connection) -> Round | None:
     return None if row is None else _round(row)
 
 
+async def hold_unreleased(connection: Connection) -> list[Round]:
+    """Return the rounds that hold contributions, oldest first; none can be released until this transaction ends.
+
+    A release that is under way is waited for, and its round is then not among them.
+    """
+    cursor = await connection.execute(f"{_COLUMNS} WHERE state IN ('collecting', 'closed') ORDER BY round FOR SHARE")
+    return [_round(row) for row in await cursor.fetchall()]
+
+
 async def past_opening(connection: Connection, numbers: Sequence[int]) -> list[int]:
     """Return those of the rounds `numbers` of which nothing has to be opened any more: their secrets can go."""
     cursor = await connection.execute(

@@ -115,6 +115,14 @@ CREATE TRIGGER ledger_append_only BEFORE UPDATE OR DELETE ON ledger
 CREATE TRIGGER ledger_no_truncate BEFORE TRUNCATE ON ledger
     FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only();
 
+-- Each device's latest withdrawal, so that the same request gets its receipt again and a replayed one erases nothing
+-- (contract §5.5). It names no device: the tag is keyed, and the receipt opens only with the request's signature.
+CREATE TABLE withdrawals (
+    tag bytea PRIMARY KEY CHECK (length(tag) = 32),
+    signed_at timestamptz NOT NULL,
+    sealed_receipt bytea NOT NULL
+);
+
 -- The registry of models: what was made of each round, and whether it may ship.
 CREATE TABLE models (
     version text PRIMARY KEY,

@@ -7,6 +7,7 @@ import numpy as np
 
 from tacita.crypto import round_secrets
 from tacita.crypto.envelope import DEVICE_KEY_BYTES, open_sealed, seal
+from tacita.crypto.errors import KeyringError
 from tacita.crypto.keyring import Keyring, keyed_tag, random_key
 from tacita.privacy.bounding import Counts
 from tacita.privacy.tables import CELLS
@@ -130,14 +131,17 @@ def open_round_key(keyring: Keyring, current: Round) -> RoundKey:
     """Return the key of a round that still has one.
 
     Raises:
-        KeyringError: the round's secret is destroyed or missing.
-        StoreError: the round was released or abandoned, and its key with it destroyed.
+        StoreError: the round was released or abandoned, and its key with it destroyed; or its secret is missing.
     """
     number = current.number
     if current.sealed_key is None:
         raise StoreError(f"the key of round {number} is destroyed")
     inner = keyring.open(current.sealed_key, _round_label(number))
-    return RoundKey(number, open_sealed(round_secrets.read(keyring.folder, number), inner, _key_label(number)))
+    try:
+        secret = round_secrets.read(keyring.folder, number)
+    except KeyringError as error:
+        raise StoreError(str(error)) from None
+    return RoundKey(number, open_sealed(secret, inner, _key_label(number)))
 
 
 def _key_label(number: int) -> bytes:
