@@ -1,5 +1,6 @@
 """A real PostgreSQL for every test that asks for one: a server a worker, a database a test."""
 
+import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -11,6 +12,8 @@ from psycopg.sql import SQL, Identifier
 
 from tacita.store.migrate import migrate
 from tacita.store.postgres import EmbeddedPostgres
+
+os.environ.setdefault("COLUMNS", "160")  # before a console is made: a table under test is not folded by a pipe's width
 
 _TEMPLATE = "template_migrated"
 _numbers = count()
