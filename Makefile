@@ -9,7 +9,7 @@ ROUNDS ?= 2
 SEED ?= 7
 FUZZ_SECONDS ?= 600
 
-.PHONY: install demo test lint format test-slow fuzz audit-nightly bench clean
+.PHONY: install demo test lint format test-slow test-cloud fuzz audit-nightly bench clean
 
 install: .venv/.installed
 
@@ -40,6 +40,11 @@ test: lint
 test-slow: install
 	.venv/bin/pytest -n 2 -m slow
 
+# The key-encryption key's providers; their libraries, and what plays the clouds, live in an environment of their own.
+test-cloud: $(UV)
+	UV_PROJECT_ENVIRONMENT=.venv-cloud $(UV) sync --frozen --quiet --python $(PYTHON) --group cloud
+	.venv-cloud/bin/pytest tests/cloud tests/unit/crypto/test_kek_sources.py
+
 audit-nightly: install
 	.venv/bin/tacita privacy audit --runs 6000 --canaries 1 --at-least 0.8
 
@@ -53,4 +58,4 @@ fuzz: install
 	for target in envelope graph sealed device door; do .venv/bin/python -m tests.fuzz.campaign $$target $(FUZZ_SECONDS) || exit 1; done
 
 clean:
-	rm -rf .venv .uv demo-out
+	rm -rf .venv .venv-cloud .uv demo-out

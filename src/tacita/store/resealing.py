@@ -12,7 +12,7 @@ from tacita.store.connection import Connection, Pool, run_transaction
 from tacita.store.sealing import resealed_device_keys, resealed_round_key
 
 BATCH = 500
-"""Devices in one transaction; it takes some 20 ms and holds no lock that a submission waits for."""
+"""Devices in one transaction, which holds no lock that a submission waits for."""
 
 
 async def hold_kek(connection: Connection) -> None:
