@@ -35,6 +35,7 @@ class Load:
         senders: requests under way at once.
         begun: every probe that was sent at least once.
         answered: the probes that were answered 200.
+        slowest_s: the longest that a request waited for its answer.
         resends: requests sent beyond a probe's first.
         unexpected: answers that no fault excuses, counted: anything but 200, 201, or 503 with Retry-After.
     """
@@ -45,6 +46,7 @@ class Load:
     senders: int = 24
     begun: list[Probe] = field(default_factory=list)
     answered: list[Probe] = field(default_factory=list)
+    slowest_s: float = 0.0
     resends: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     unexpected: Counter[str] = field(default_factory=Counter)
@@ -110,8 +112,10 @@ class Load:
         self._served.append(number)
 
     async def _answered(self, http: httpx.AsyncClient, path: str, body: bytes) -> bool:
+        begun = time.monotonic()
         try:
             answer = await http.post(path, content=body)
+            self.slowest_s = max(self.slowest_s, time.monotonic() - begun)
         except httpx.HTTPError as error:
             self.refused[type(error).__name__] += 1
             return False

@@ -1,5 +1,6 @@
 """A deployment served by the real command, and the ways in which any part of it is killed with -9."""
 
+import fcntl
 import os
 import random
 import signal
@@ -118,6 +119,15 @@ class Fortress:
         else:
             targets = {Kind.WORKER: self.workers, Kind.POSTMASTER: self._postmaster, Kind.BACKEND: self.backends}
             _kill_one(targets[kind], rng)
+
+    @contextmanager
+    def database_down(self) -> Iterator[None]:
+        """Kill PostgreSQL and keep every process from starting it again, meanwhile."""
+        with (self.folder / "postgres" / "start.lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for pid in self._postmaster():
+                _kill(pid)
+            yield
 
     def _kill_server(self, *, database_too: bool) -> None:
         assert self._server is not None

@@ -1,28 +1,14 @@
 """Kill -9 of any part of a serving deployment, at random instants: each graph answered 200 counts exactly once."""
 
 import random
-from pathlib import Path
 
 import msgspec
 import pytest
 from tests.simulation.siege import Fortress, Kind
 from tests.simulation.verdict import Verdict, besiege
 
-from tacita.cli.init import make_deployment
-
 INSTANTS = 200
 _WEIGHTS = {Kind.SERVER: 2, Kind.WORKER: 3, Kind.POSTMASTER: 2, Kind.BACKEND: 2, Kind.MACHINE: 1}
-
-
-@pytest.fixture(scope="module")
-def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("bytecode")
-
-
-@pytest.fixture
-def fortress(tmp_path: Path, bytecode: Path) -> Fortress:
-    make_deployment(tmp_path / "deployment", round_size=1_000)
-    return Fortress(tmp_path / "deployment", bytecode)
 
 
 def _drawn(seed: int, amount: int) -> list[Kind]:
