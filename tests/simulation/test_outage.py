@@ -10,7 +10,9 @@ from tests.simulation.probes import counted, ledger_names, probes
 from tests.simulation.siege import Fortress
 
 AWAY_S = 10.0
-_PATIENCE_S = 12.0
+_PATIENCE_S = 20.0
+"""3 s for the device's key, 10 s in a batch, and what a busy machine adds."""
+
 _GROWTH_MIB = 40
 
 

@@ -23,6 +23,7 @@ from tacita.crypto.keyring import Keyring
 from tacita.crypto.receipts import ReceiptKey
 from tacita.protocol.answers import SubmitAnswer
 from tacita.protocol.envelope import MAX_BODY_BYTES
+from tacita.protocol.refusals import Refusal
 from tacita.store import refusals
 from tacita.store.blobs import Blobs
 from tacita.store.connection import Connection, Pool, run_transaction
@@ -76,6 +77,9 @@ class Door:
     async def count(self, refusal: Refused) -> None:
         """Count a refusal by day, reason and app version, before it is answered."""
         counted = self.clock().date(), refusal.reason.value, refusal.app_version
+        if refusal.reason is Refusal.STORE_UNREACHABLE:
+            self._uncounted[counted] += 1  # it would take seconds more to find that it can't be counted either
+            return
         try:
             await self._refusals.do(counted)
         except StoreUnavailable:
@@ -88,14 +92,15 @@ class Door:
 
     async def _count(self, batch: Sequence[tuple[date, str, str]]) -> list[None]:
         """Count a batch of refusals, and those that the store couldn't take before."""
-        amounts = Counter(batch) + self._uncounted
+        earlier = self._uncounted.copy()
+        amounts = Counter(batch) + earlier
 
         async def add(connection: Connection) -> None:
             for (day, reason, app_version), amount in sorted(amounts.items()):
                 await refusals.add(connection, day, reason, app_version, amount)
 
         await run_transaction(self.pool, add)
-        self._uncounted.clear()
+        self._uncounted -= earlier  # there may be more of them by now
         return [None] * len(batch)
 
 
