@@ -181,9 +181,7 @@ def poisoned(world: World, seed: int, before: int, name: str, colluders: int) ->
     packs = [genesis_pack(), *(pack for _, pack in made)]
     earlier = made[-1][0].releases if made else ()
     rng = np.random.default_rng([seed, 9])
-    honest = worlds.release(
-        world, packs[-1], before + 1, seed, counted=worlds.COUNTED * (DEVICES - colluders) // DEVICES
-    )
+    honest = worlds.release(world, packs[-1], before + 1, seed, devices=DEVICES - colluders)
     theirs = np.sum([contribution(attack(world, packs[-1], rng)) for _ in range(colluders)], axis=0)
     bent = msgspec.structs.replace(
         honest, vector=tuple((np.array(honest.vector) + theirs).tolist()), digest=honest.digest[::-1]

@@ -24,9 +24,11 @@ INCLINATION = np.array([0.45, 0.5, 0.55])
 
 ROUTING_BOUND, EMOTION_BOUND = 0.1, 0.3
 _QUERY_MIX = np.array([0.08, 0.24, 0.14, 0.14, 0.08, 0.14, 0.18])
-_COMPLEXITY_MIX = np.array([0.22, 0.30, 0.28, 0.20])
+COMPLEXITY_MIX = np.array([0.22, 0.30, 0.28, 0.20])
 _GRID = np.round(np.arange(-5, 6) / 5, 1)
-_LATENCY_S = np.array([1.1, 2.6])
+LATENCY_S, LATENCY_SPREAD = np.array([1.1, 2.6]), 0.4
+"""Each model's median response time, and the spread of its logarithm."""
+
 _DAY_S = 86_400.0
 _FOLLOW_UP = 0.6
 
@@ -93,12 +95,16 @@ class World:
     @property
     def routing_weights(self) -> Array:
         """P(query type, complexity bin), 7 x 4, kinds of users being equally many."""
-        return np.asarray(self.query_mix.mean(0)[:, None] * _COMPLEXITY_MIX)
+        return np.asarray(self.query_mix.mean(0)[:, None] * COMPLEXITY_MIX)
 
     @property
     def emotion_weights(self) -> Array:
         """P(pleasure bin, arousal bin), 4 x 3, kinds of users being equally many."""
-        pleasure = np.bincount(contexts.bins(_GRID, contexts.PLEASURE_EDGES), self.pleasure_mix.mean(0))
+        return np.asarray(np.mean([self.mood_weights(kind) for kind in range(len(INCLINATION))], axis=0))
+
+    def mood_weights(self, kind: int) -> Array:
+        """Return P(pleasure bin, arousal bin), 4 x 3, of one kind of user."""
+        pleasure = np.bincount(contexts.bins(_GRID, contexts.PLEASURE_EDGES), self.pleasure_mix[kind])
         arousal = np.bincount(contexts.bins(_GRID, contexts.AROUSAL_EDGES), self.arousal_mix)
         return np.asarray(np.outer(pleasure, arousal), np.float64)
 
@@ -145,7 +151,7 @@ class World:
         continued = rng.random(count) < p_continued
         follow_up = continued & (rng.random(count) < _FOLLOW_UP)
         escalated = rng.random(count) < self.escalation[asked.query, asked.complexity_bin]
-        latency = np.minimum(_LATENCY_S[model] * rng.lognormal(0, 0.4, count), 3_600)
+        latency = np.minimum(LATENCY_S[model] * rng.lognormal(0, LATENCY_SPREAD, count), 3_600)
         confidence = np.clip(0.25 + 0.9 * p_continued + rng.normal(0, 0.15, count), 0, 1)
         times = np.sort(rng.uniform(-7 * _DAY_S, 0, count)) + apple_seconds(until)
         return [
@@ -169,7 +175,7 @@ class World:
 
     def _asked(self, rng: np.random.Generator, kind: int, count: int) -> "_Asked":
         query = rng.choice(len(contexts.QUERY_TYPES), count, p=self.query_mix[kind])
-        complexity_bin = rng.choice(contexts.COMPLEXITY_BINS, count, p=_COMPLEXITY_MIX)
+        complexity_bin = rng.choice(contexts.COMPLEXITY_BINS, count, p=COMPLEXITY_MIX)
         edges = np.array((0.0, *contexts.COMPLEXITY_EDGES, 1.0))
         complexity = rng.uniform(edges[complexity_bin] + 0.001, edges[complexity_bin + 1] - 0.001)
         pleasure = rng.choice(_GRID, count, p=self.pleasure_mix[kind])

@@ -1,12 +1,14 @@
-"""Posterior of a table of rates under noise of known variance: a random-effects model fitted by empirical Bayes.
+"""Posterior of a table of rates under noise of known variance: a hierarchical model, averaged over what it can't know.
 
-Each cell's rate is the sum of one effect for every subset of its axes (two axes: row, column, row by column). Each kind
-of effect has its own variance, found by EM (Dempster, Laird & Rubin 1977) with a weak prior, so that noisy cells shrink
-towards their margins exactly as far as the table as a whole says that they should.
+A cell's rate is a sum of random effects, one for each subset of its axes (two axes: row, column, row by column). How
+large effects are, and whether axes explain them or every cell goes its own way, is not known and hardly estimable from
+one release; so the posterior is the average over a grid of such hypotheses, weighted by how likely they make the data
+(Bayesian model averaging, Hoeting et al. 1999). Noisy cells shrink towards their margins as far as the table supports.
+All of it is a smooth function of the estimates.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -14,9 +16,18 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-_EM_STEPS = 30
-_START_VARIANCE = 0.03**2
-_PRIOR_VARIANCE, _PRIOR_WEIGHT = 0.02**2, 1.0
+_SIZES = (0.005, 0.015, 0.03, 0.06, 0.12, 0.24)
+"""Standard deviations that effects may have altogether."""
+
+_FULL_SHARES = (1.0, 0.1)
+"""Shares of the variance that belong to single cells: all, or little."""
+
+_CHOICE_SHARE = 0.1
+"""Where axes explain the rest: the share of the choice by itself, whatever the context."""
+
+_CONTEXT_VARIANCE = 0.1**2
+"""Of a context's own rate, common to all choices: nothing that a choice depends on."""
+
 _GRAND_MEAN_VARIANCE = 1.0
 
 
@@ -28,33 +39,51 @@ class Posterior:
     covariance: Array
 
 
-def _same_level(shape: tuple[int, ...]) -> Iterator[tuple[int, Array]]:
-    """Yield, for each non-empty subset of axes, its number of levels and which cells share one."""
-    levels = np.indices(shape).reshape(len(shape), -1)
-    for size in range(1, len(shape) + 1):
-        for axes in combinations(range(len(shape)), size):
-            same = np.all(levels[list(axes), :, None] == levels[list(axes), None, :], axis=0)
-            yield int(np.prod([shape[axis] for axis in axes])), same.astype(np.float64)
+def _same_level(shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
+    """Return which cells share a level of `axes`: one where they do."""
+    levels = np.indices(shape).reshape(len(shape), -1)[list(axes)]
+    return np.asarray(np.all(levels[:, :, None] == levels[:, None, :], axis=0), np.float64)
 
 
-def posterior(estimates: Array, variances: Array) -> Posterior:
+@cache
+def _priors(shape: tuple[int, ...], *, choice: bool) -> Array:
+    """Return the prior covariance of the cells under each hypothesis, hypothesis x cells x cells."""
+    every = tuple(range(len(shape)))
+    subsets = [axes for size in every[1:] for axes in combinations(every, size) if not choice or every[-1] in axes]
+    alone = [axes for axes in subsets if choice and len(axes) == 1]
+    parts = [axes for axes in subsets if axes not in alone]
+    nuisance = _CONTEXT_VARIANCE * _same_level(shape, every[:-1]) if choice else 0.0
+    made = []
+    for full in _FULL_SHARES:
+        by_choice = _CHOICE_SHARE * (full < 1) if choice else 0.0
+        kernel = full * _same_level(shape, every)
+        kernel = kernel + sum((by_choice * _same_level(shape, axes) for axes in alone), np.zeros_like(kernel))
+        for axes in parts:
+            kernel = kernel + (1 - full - by_choice) / len(parts) * _same_level(shape, axes)
+        made += [size**2 * kernel + nuisance + _GRAND_MEAN_VARIANCE for size in _SIZES]
+    return np.array(made)
+
+
+def posterior(estimates: Array, variances: Array, *, choice: bool) -> Posterior:
     """Return the posterior of a table of effects.
 
     Args:
-        estimates: unbiased estimates, any number of axes.
+        estimates: unbiased estimates, two or more axes.
         variances: the known variance of each estimate, same shape.
+        choice: whether the last axis is a choice, so that only differences along it matter.
     """
-    y, noise = estimates.ravel(), np.diag(variances.ravel())
-    counts, kernels = zip(*_same_level(estimates.shape), strict=True)
-    stack, levels = np.array(kernels), np.array(counts, np.float64)
-    tau = np.full(len(levels), _START_VARIANCE)
-    for _ in range(_EM_STEPS):
-        precision = np.linalg.inv(np.tensordot(tau, stack, 1) + _GRAND_MEAN_VARIANCE + noise)
-        score = precision @ y
-        explained = np.einsum("i,kij,j->k", score, stack, score, optimize=True)
-        spread = np.tensordot(stack, precision, 2)
-        squares = tau**2 * (explained - spread) + tau * levels
-        tau = (squares + _PRIOR_WEIGHT * _PRIOR_VARIANCE) / (levels + _PRIOR_WEIGHT)
-    prior = np.tensordot(tau, stack, 1) + _GRAND_MEAN_VARIANCE
-    gain = prior @ np.linalg.inv(prior + noise)
-    return Posterior((gain @ y).reshape(estimates.shape), prior - gain @ prior)
+    y = estimates.ravel()
+    priors = _priors(estimates.shape, choice=choice)
+    spread = priors + np.diag(variances.ravel())
+    inverse = np.linalg.inv(spread)
+    scores = inverse @ y
+    halves = np.log(np.diagonal(np.linalg.cholesky(spread), axis1=1, axis2=2)).sum(1)
+    evidence = -scores @ y / 2 - halves
+    weights = np.exp(evidence - evidence.max())
+    weights /= weights.sum()
+    means = np.einsum("hij,hj->hi", priors, scores)
+    mean = weights @ means
+    within = np.tensordot(weights, priors - priors @ inverse @ priors, 1)
+    return Posterior(
+        mean.reshape(estimates.shape), within + np.einsum("h,hi,hj->ij", weights, means - mean, means - mean)
+    )

@@ -1,11 +1,11 @@
-"""What releases say of one table, in units of interactions: noisy counts, their known noise, and how choices were made.
+"""What releases say of one table: noisy counts in units of interactions, their known noise, how choices were made.
 
 The released counts are sums of clipped contributions: fewer than the interactions, in the same proportions. Rates are
 what is learned, so the clip's scale cancels.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,23 +26,47 @@ _SHARE_FLOOR = 0.125
 
 @dataclass(frozen=True)
 class Evidence:
-    """Summed counts of one table whose last axis is a yes/no outcome.
+    """Counts of one table whose last axis is a yes/no outcome, of one or more releases.
 
     Attributes:
-        counts: noisy counts, context axes x [choice axis] x 2.
-        noise: the variance of the privacy noise in each count.
-        releases: how many releases were summed.
+        counts: noisy counts, release x context axes x [choice axis] x 2, oldest release first.
+        noise: the variance of the privacy noise in each count, a release.
+        ages: rounds since each release; 0 for the newest.
+        logged: P(choice | context) of the pack that a release's devices ran, release x context axes x choice axis; None
+            for a table without a choice.
     """
 
     counts: Array
-    noise: float
-    releases: int
+    noise: Array
+    ages: Array
+    logged: Array | None = None
 
     @classmethod
-    def of(cls, releases: Sequence[Release], table: Table) -> "Evidence":
-        """Sum a table over releases: post-processing, free of charge (privacy §5)."""
-        counts = sum((tables.table_counts(r.vector, table) for r in releases), np.zeros(table.shape))
-        return cls(counts, sum((r.sigma / table.fixed_weight) ** 2 for r in releases), len(releases))
+    def of(cls, releases: Sequence[Release], table: Table, packs: Sequence[PolicyPack] = ()) -> "Evidence":
+        """Cut a table out of releases: post-processing, free of charge (privacy §5).
+
+        Args:
+            releases: one or more, oldest first.
+            table: which table.
+            packs: the pack that each release's devices ran, in the same order, for a table of choices.
+        """
+        rounds = np.array([release.round for release in releases], np.float64)
+        return cls(
+            counts=np.array([tables.table_counts(release.vector, table) for release in releases]),
+            noise=np.array([(release.sigma / table.fixed_weight) ** 2 for release in releases]),
+            ages=rounds[-1] - rounds,
+            logged=np.array([choice_shares(pack, table) for pack in packs]) if packs else None,
+        )
+
+    @property
+    def newest(self) -> "Evidence":
+        """What the newest release says alone."""
+        logged = None if self.logged is None else self.logged[-1:]
+        return Evidence(self.counts[-1:], self.noise[-1:], self.ages[-1:], logged)
+
+    def with_newest(self, counts: Array) -> "Evidence":
+        """Return what would have been learned had the newest release's counts been these."""
+        return replace(self, counts=np.concatenate([self.counts[:-1], counts[None]]))
 
     @property
     def rate(self) -> float:
@@ -50,29 +74,35 @@ class Evidence:
         yes, no = float(self.counts[..., 1].sum()), float(self.counts[..., 0].sum())
         return min(0.95, max(0.05, yes / max(yes + no, 1.0)))
 
-    def totals(self, logged: Array | None = None) -> Array:
-        """Return how often each cell was seen, at least a little, without its outcome axis.
+    def seen(self) -> Array:
+        """Return how often each cell was seen, at least a little, without its outcome axis: release x cells.
 
-        Args:
-            logged: P(choice | context) of the packs that the devices ran; a choice's noisy count is drawn to it.
+        Contexts are as frequent in one release as in another; a choice's noisy count is drawn to what its pack says.
         """
         seen = self.counts.sum(-1)
-        if logged is None:
-            return _floored(seen)
-        expected = _floored(seen.sum(-1))[..., None] * logged
+        every = _along(np.maximum(seen.reshape(len(seen), -1).sum(1), 1.0), seen)
+        if self.logged is None:
+            return np.asarray(every * _shares(seen.sum(0)))
+        expected = every * _shares(seen.sum((0, -1)))[..., None] * self.logged
         tolerance = (_POLICY_TOLERANCE * expected) ** 2
-        drawn = expected + tolerance / (tolerance + 2 * self.noise) * (seen - expected)
+        drawn = expected + tolerance / (tolerance + 2 * _along(self.noise, seen)) * (seen - expected)
         return np.asarray(np.maximum(drawn, expected / 4))
 
-    def surplus(self) -> tuple[Array, float]:
-        """Return yes minus what the table's rate would give, a cell, and its privacy noise's variance."""
+    def surplus(self) -> tuple[Array, Array]:
+        """Return yes minus what the table's rate would give, release x cells, and its privacy noise's variance."""
         rate = self.rate
         surplus = (1 - rate) * self.counts[..., 1] - rate * self.counts[..., 0]
-        return surplus, self.noise * ((1 - rate) ** 2 + rate**2)
+        return surplus, _along(self.noise, surplus) * ((1 - rate) ** 2 + rate**2)
 
 
-def _floored(seen: Array) -> Array:
-    return np.maximum(seen, _SHARE_FLOOR * max(float(seen.sum()), 1.0) / seen.size)
+def _along(values: Array, cells: Array) -> Array:
+    """Return one value a release, shaped so that it meets `cells` (release x any axes)."""
+    return values.reshape(-1, *[1] * (cells.ndim - 1))
+
+
+def _shares(seen: Array) -> Array:
+    floored = np.maximum(seen, _SHARE_FLOOR * max(float(seen.sum()), 1.0) / seen.size)
+    return np.asarray(floored / floored.sum())
 
 
 def choice_shares(pack: PolicyPack, table: Table) -> Array:
@@ -81,16 +111,3 @@ def choice_shares(pack: PolicyPack, table: Table) -> Array:
         return np.array(pack.emotion)
     quality = np.array(pack.routing)
     return np.stack([1 - quality, quality], -1)
-
-
-def logged_shares(releases: Sequence[Release], packs: Sequence[PolicyPack], table: Table) -> Array:
-    """Return P(choice | context) over all releases, each weighed by its devices.
-
-    Args:
-        releases: the releases.
-        packs: the pack that each release's devices ran, in the same order.
-        table: routing or emotion.
-    """
-    weights = np.array([r.devices for r in releases], np.float64)
-    shares = np.array([choice_shares(pack, table) for pack in packs])
-    return np.asarray(np.tensordot(weights / weights.sum(), shares, 1))

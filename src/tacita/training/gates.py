@@ -17,7 +17,7 @@ from tacita.models.release_file import ReleaseFile
 from tacita.privacy import policy, tables
 from tacita.training import consistency
 from tacita.training.evidence import Evidence, choice_shares
-from tacita.training.judge import Evaluation, evaluate
+from tacita.training.judge import Evaluation, evaluate, importance_weights
 
 Array = npt.NDArray[np.float64]
 
@@ -74,11 +74,9 @@ def gain_weights(file: ReleaseFile, base: PolicyPack, candidate: PolicyPack) -> 
     ran = file.pack(file.releases[-1].model_version)
     weights = np.zeros(tables.CELLS)
     for table in (tables.ROUTING, tables.EMOTION):
-        seen = Evidence.of(file.releases[-1:], table)
+        newest = Evidence.of(file.releases[-1:], table, [ran])
         change = choice_shares(candidate, table) - choice_shares(base, table)
-        context = seen.totals().sum(-1, keepdims=True)
-        weight = change * context / (seen.totals(choice_shares(ran, table)) * context.sum())
-        added = np.stack([-seen.rate * weight, (1 - seen.rate) * weight], -1) / table.fixed_weight
+        added = importance_weights(newest, change) / table.fixed_weight
         weights[tables.OFFSETS[table.name] :][: table.cells] = added.ravel()
     return weights
 

@@ -20,11 +20,11 @@ from tacita.models.policy_pack import PolicyPack
 from tacita.models.release_file import ReleaseFile
 from tacita.privacy import tables
 from tacita.privacy.tables import Table
-from tacita.training.evidence import Evidence, choice_shares, logged_shares
+from tacita.training.evidence import Evidence, choice_shares
 from tacita.training.learner import emotion_policy, learn, routing_policy
 
 Array = npt.NDArray[np.float64]
-Policy = Callable[[Evidence, Array], Array]
+Policy = Callable[[Evidence], Array]
 
 LEVEL, QUANTILE = 0.95, 1.959964
 """Two-sided confidence level of every interval, and its standard normal quantile."""
@@ -87,16 +87,11 @@ def evaluate(file: ReleaseFile, base: PolicyPack, candidate: PolicyPack) -> Eval
         raise JudgeError("the candidate is not what these releases teach; it can't be judged by them")
     if file.releases[-1].digest in base.releases:
         raise JudgeError("the published pack saw the newest release already; it can't judge a newer one")
-    routing = _gain(file, base, tables.ROUTING, _both_models)
+    routing = _gain(file, base, tables.ROUTING, routing_policy)
     emotion = _gain(file, base, tables.EMOTION, emotion_policy)
     whole = _Gain(routing.estimate + emotion.estimate, routing.variance + emotion.variance)
     components = [gain.measured(name) for name, gain in (("total", whole), ("routing", routing), ("emotion", emotion))]
     return _verdict(components, file.releases[-1].round, base.version)
-
-
-def _both_models(evidence: Evidence, logged: Array) -> Array:
-    quality = routing_policy(evidence, logged)
-    return np.stack([1 - quality, quality], -1)
 
 
 def _verdict(components: list[Measured], round_number: int, base_version: str) -> Evaluation:
@@ -133,28 +128,35 @@ def _words(measured: Measured) -> str:
 def _gain(file: ReleaseFile, base: PolicyPack, table: Table, policy: Policy) -> _Gain:
     """Estimate the gain in P(continued) of a table's new choices, unbiased though they were learned from the counts."""
     packs = [file.pack(release.model_version) for release in file.releases]
-    logged = logged_shares(file.releases, packs, table)
-    ran, now = choice_shares(packs[-1], table), choice_shares(base, table)
-    newest, earlier = Evidence.of(file.releases[-1:], table), Evidence.of(file.releases[:-1], table)
+    whole, now = Evidence.of(file.releases, table, packs), choice_shares(base, table)
+    newest = whole.newest
 
     def weights(counts: Array) -> Array:
-        """Return what each count adds to the estimate: the importance-weighted change of its choice's probability."""
-        seen = Evidence(counts, newest.noise, 1)
-        summed = Evidence(earlier.counts + counts, earlier.noise + newest.noise, earlier.releases + 1)
-        learned = policy(summed, logged)
-        context = seen.totals().sum(-1, keepdims=True)
-        change = (learned - now) * context / (seen.totals(ran) * context.sum())
-        return np.stack([-seen.rate * change, (1 - seen.rate) * change], -1)
+        evidence = whole.with_newest(counts)
+        return importance_weights(evidence.newest, policy(evidence) - now)
 
-    centre = weights(newest.counts).ravel()
-    slopes = _jacobian(weights, newest.counts, _STEP * sqrt(newest.noise))
-    likely = newest.totals(ran)[..., None] * np.array([1 - newest.rate, newest.rate])
-    variances = (newest.noise + likely).ravel()
+    counts, noise = newest.counts[0], float(newest.noise[0])
+    centre = weights(counts).ravel()
+    slopes = _jacobian(weights, counts, _STEP * sqrt(noise))
+    likely = newest.seen()[0][..., None] * np.array([1 - newest.rate, newest.rate])
+    variances = (noise + likely).ravel()
     flattery = float(variances @ np.diag(slopes))
     plain = float(variances @ centre**2)
     learned_from = float(np.einsum("j,k,jk,kj->", variances, variances, slopes, slopes, optimize=True))
-    estimate = float(centre @ newest.counts.ravel()) - flattery
+    estimate = float(centre @ counts.ravel()) - flattery
     return _Gain(estimate, max(plain, plain + learned_from))
+
+
+def importance_weights(newest: Evidence, change: Array) -> Array:
+    """Return what each count of one release adds to the measured gain: its choice's change of probability, weighed up.
+
+    Args:
+        newest: the release that measures.
+        change: of P(choice | context).
+    """
+    contexts = Evidence(newest.counts.sum(-2), newest.noise, newest.ages).seen()[0]
+    change = change * (contexts / contexts.sum())[..., None] / newest.seen()[0]
+    return np.stack([-newest.rate * change, (1 - newest.rate) * change], -1)
 
 
 def _jacobian(function: Callable[[Array], Array], at: Array, step: float) -> Array:

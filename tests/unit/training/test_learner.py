@@ -1,51 +1,21 @@
 """The learner: shrinks by the noise it knows of, reaches privacy §5's figures, and never stops exploring."""
 
+from dataclasses import astuple
+
 import msgspec
 import numpy as np
 import pytest
 from tests import worlds
 
+from tacita.fleet import families
+from tacita.fleet.families import Family
 from tacita.fleet.world import World
 from tacita.models.genesis import genesis_pack
 from tacita.models.policy_pack import check_pack
 from tacita.models.release_file import ReleaseFileError
-from tacita.training.effects import posterior
 from tacita.training.learner import learn
 
-HELD_OUT = range(200, 210)
-
-
-def test_estimates_without_noise_are_believed() -> None:
-    estimates = np.random.default_rng(0).normal(0, 0.05, (4, 3, 6))
-
-    belief = posterior(estimates, np.full(estimates.shape, 1e-12))
-
-    np.testing.assert_allclose(belief.mean, estimates, atol=1e-5)
-
-
-def test_pure_noise_shrinks_to_the_grand_mean() -> None:
-    estimates = np.random.default_rng(0).normal(0.02, 0.5, (7, 4, 2))
-
-    belief = posterior(estimates, np.full(estimates.shape, 0.25))
-
-    assert belief.mean.std() < 0.1 * estimates.std()
-
-
-def test_a_column_that_stands_out_survives_noise_that_hides_its_cells() -> None:
-    truth = np.zeros((7, 4, 2))
-    truth[:, :, 1] += 0.1
-    estimates = truth + np.random.default_rng(1).normal(0, 0.15, truth.shape)
-
-    belief = posterior(estimates, np.full(truth.shape, 0.15**2))
-
-    assert np.abs(belief.mean - truth).mean() < 0.5 * np.abs(estimates - truth).mean()
-
-
-def test_the_posterior_covariance_is_symmetric_and_smaller_than_the_noise() -> None:
-    belief = posterior(np.random.default_rng(2).normal(0, 0.1, (5, 7)), np.full((5, 7), 0.01))
-
-    np.testing.assert_allclose(belief.covariance, belief.covariance.T, atol=1e-12)
-    assert (np.diag(belief.covariance) < 0.01).all()
+HELD_OUT = range(2000, 2010)
 
 
 def test_without_noise_the_best_choices_are_found() -> None:
@@ -59,15 +29,29 @@ def test_without_noise_the_best_choices_are_found() -> None:
     assert np.mean([regret.emotion for regret in regrets]) < 0.3
 
 
-def test_one_release_at_epsilon_one_reaches_the_figures_of_the_privacy_design() -> None:
+def test_releases_at_epsilon_one_reach_the_figures_of_the_privacy_design() -> None:
     regrets = []
     for seed in HELD_OUT:
         world = World.drawn(seed)
-        _, pack = worlds.learned(world, 1, seed)[0]
-        regrets.append(world.belief_regret(pack))
+        packs = [pack for _, pack in worlds.learned(world, 12, seed)]
+        regrets.append([astuple(world.belief_regret(pack)) for pack in (packs[0], packs[-1])])
 
-    assert np.mean([regret.routing for regret in regrets]) <= 0.73
-    assert np.mean([regret.emotion for regret in regrets]) <= 4.8
+    (routing, emotion), (routing_of_twelve, emotion_of_twelve) = np.mean(regrets, axis=0)
+    assert routing <= 0.73
+    assert emotion <= 4.8
+    assert routing_of_twelve <= 0.16
+    assert emotion_of_twelve <= 2.1
+
+
+def test_one_release_reaches_them_where_every_cell_goes_its_own_way() -> None:
+    regrets = []
+    for seed in HELD_OUT:
+        world = families.drawn(Family.UNSTRUCTURED, seed)
+        regrets.append(astuple(world.belief_regret(worlds.learned(world, 1, seed)[0][1])))
+
+    routing, emotion = np.mean(regrets, axis=0)
+    assert routing <= 0.73
+    assert emotion <= 4.8
 
 
 def test_each_round_loses_less_than_the_one_before_over_held_out_worlds() -> None:
@@ -90,7 +74,7 @@ def test_a_learned_pack_is_a_policy_that_still_tries_every_choice() -> None:
     _, pack = worlds.learned(World.drawn(1), 2, 1)[-1]
 
     check_pack(pack)
-    assert min(np.array(pack.emotion).min(), np.array(pack.routing).min(), 1 - np.array(pack.routing).max()) >= 0.019
+    assert min(np.array(pack.emotion).min(), np.array(pack.routing).min(), 1 - np.array(pack.routing).max()) >= 0.003
 
 
 def test_a_pack_names_what_it_was_made_from() -> None:
