@@ -72,7 +72,7 @@ class Walk:
                     name = ledger_tag(shop.keyring.ledger_key(), device)
                     tag = round_tag(key, device)
                     rows.append((tag, key.seal_contribution(tag, sample_counts(number), name)))
-                await submissions.record(connection, current.number, rows, (0, devices), [], self.now)
+                await submissions.record(connection, current.number, rows, (0, devices), {}, [], self.now)
 
             await run_transaction(shop.pool, do)
 

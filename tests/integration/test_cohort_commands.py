@@ -13,6 +13,7 @@ from tacita.privacy import evidence
 from tacita.rounds import cohorts
 from tacita.rounds.workshop import Workshop
 from tacita.store import cohorts as table
+from tacita.store import submissions
 from tacita.store.cohorts import Evidence, Label
 from tacita.store.connection import Connection, run_transaction
 
@@ -33,11 +34,13 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def work(shop: Workshop) -> None:
         async def accuse(connection: Connection) -> None:
-            found = await table.standings(connection, [FROZEN, HONEST], shop.clock())
+            now = shop.clock()
+            numbers = await table.numbers(connection, [FROZEN, HONEST], now)
             for label, kept_all in ((FROZEN, 1), (HONEST, 0)):
                 counts = [0] * evidence.CELLS
                 counts[evidence.SAMPLING + kept_all] = 6
-                await table.add(connection, 0, {found[label].number: Evidence(6, counts)})
+                said = {numbers[label]: Evidence(6, counts)}
+                await submissions.record(connection, 1, [], (0, 0), said, [], now)
 
         await run_transaction(shop.pool, accuse)
         await cohorts.judge(shop)

@@ -15,7 +15,7 @@ from tacita.rounds import close, cohorts
 from tacita.rounds.launchers.local import LocalLauncher
 from tacita.rounds.workshop import StepFailed, Workshop
 from tacita.store import cohorts as table
-from tacita.store import contributions, held
+from tacita.store import contributions, held, submissions
 from tacita.store.cohorts import Evidence, Label, State
 from tacita.store.connection import Connection, run_transaction
 from tacita.store.errors import StoreError
@@ -75,10 +75,10 @@ def freeze(front: FrontDoor, label: Label = COHORT) -> None:
     """Put 40 graphs of one noise into a cohort's evidence, and let it be judged."""
 
     async def accuse(connection: Connection) -> None:
-        found = await table.standings(connection, [label], front.now)
+        number = (await table.numbers(connection, [label], front.now))[label]
         counts = [0] * evidence.CELLS
         counts[evidence.RATE + 3] = 40
-        await table.add(connection, 0, {found[label].number: Evidence(40, counts)})
+        await submissions.record(connection, 1, [], (0, 0), {number: Evidence(40, counts)}, [], front.now)
 
     in_transaction(front, accuse)
     assert with_shop(front, cohorts.judge) == [label]
@@ -234,11 +234,11 @@ def test_devices_that_make_versions_up_share_one_cohort_in_the_end(
 
 def test_evidence_adds_up_over_batches_and_workers(front: FrontDoor) -> None:
     async def add(connection: Connection) -> None:
-        number = (await table.standings(connection, [COHORT], NOW))[COHORT].number
+        number = (await table.numbers(connection, [COHORT], NOW))[COHORT]
         for shard, cell in ((0, 1), (0, 1), (7, 2)):
             counts = [0] * evidence.CELLS
             counts[cell] = 5
-            await table.add(connection, shard, {number: Evidence(5, counts)})
+            await submissions.record(connection, 1, [], (shard, 0), {number: Evidence(5, counts)}, [], NOW)
 
     in_transaction(front, add)
 

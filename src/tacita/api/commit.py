@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from cachetools import TTLCache
+
 from tacita.api import problems
 from tacita.api.device_keys import KnownKeys
 from tacita.api.tally import Tally
@@ -31,6 +33,7 @@ from tacita.store.errors import StoreUnavailable
 from tacita.store.sealing import RoundKey, ledger_tag, open_round_key, round_tag
 from tacita.store.submissions import Accepted, Asked, Found
 
+_REMEMBERED_COHORTS, _COHORT_MEMORY_S = 1_024, 3_600.0
 _ACCEPTED = "Graph received and validated"
 _ACCEPTED_BEFORE = "Graph received and validated before"
 
@@ -81,8 +84,7 @@ class _Standing:
 
         A frozen cohort's are held instead, and only a device's first contribution to the round speaks of its cohort.
         """
-        cohort = tally.cohort(submission.cohort)
-        holds = cohort.state is State.FROZEN
+        holds = tally.state(submission.cohort) is State.FROZEN
         counts, tags = bounding.count_nodes(
             submission.nodes,
             now,
@@ -94,10 +96,10 @@ class _Standing:
             return tags
         self.tags.update(tags)
         if holds:
-            tally.hold(self.asked, cohort, counts)
+            tally.hold(self.asked, submission.cohort, counts)
             return tags
         if self.found.contribution is None and not self.changed:
-            tally.testify(cohort, submission.bins)
+            tally.testify(submission.cohort, submission.bins)
         self.counts, self.changed = self.counts + counts, True
         return tags
 
@@ -116,6 +118,7 @@ class GroupCommit:
         self._pool, self._keyring, self._ledger_key, self._clock = pool, keyring, ledger_key, clock
         self._shard = os.getpid() % SHARDS
         self._round_key: RoundKey | None = None
+        self._cohorts: TTLCache[Label, int] = TTLCache(_REMEMBERED_COHORTS, _COHORT_MEMORY_S)
 
     async def commit(self, batch: Sequence[Submission]) -> list[SubmitAnswer | Exception]:
         """Commit a batch; return each submission's answer, or its refusal (429), or `KeysChanged`.
@@ -123,13 +126,26 @@ class GroupCommit:
         Raises:
             StoreUnavailable: the store is away; nothing is known to be committed.
         """
-        return await run_transaction(self._pool, lambda connection: self._commit(connection, batch))
+        numbers = await self._cohort_numbers({submission.cohort for submission in batch})
+        return await run_transaction(self._pool, lambda connection: self._commit(connection, batch, numbers))
 
-    async def _commit(self, connection: Connection, batch: Sequence[Submission]) -> list[SubmitAnswer | Exception]:
+    async def _cohort_numbers(self, labels: set[Label]) -> dict[Label, int]:
+        """Return the cohorts' numbers, which are the same for as long as a cohort is remembered in the store."""
+        known = {label: number for label in labels if (number := self._cohorts.get(label)) is not None}
+        if new := sorted(labels - known.keys()):
+            now = self._clock()
+            found = await run_transaction(self._pool, lambda connection: cohorts.numbers(connection, new, now))
+            self._cohorts.update(found)
+            known |= found
+        return known
+
+    async def _commit(
+        self, connection: Connection, batch: Sequence[Submission], numbers: dict[Label, int]
+    ) -> list[SubmitAnswer | Exception]:
         now = self._clock()
         key, standings = await self._standings(connection, sorted({s.device for s in batch}), now)
-        stand = await cohorts.standings(connection, {s.cohort for s in batch}, now)
-        tally = await Tally.read(connection, key, stand, [standing.asked for standing in standings.values()])
+        tally = Tally(numbers, next(iter(standings.values())).found.decided)
+        await tally.find_held(connection, key, numbers, [standing.asked.tag for standing in standings.values()])
         answers: list[SubmitAnswer | Exception] = []
         remembered: list[Accepted] = []
         for submission in batch:
@@ -139,7 +155,7 @@ class GroupCommit:
                 answers.append(KeysChanged())
             elif before is not None:
                 answers.append(accepted_before(before))
-            elif tally.cohort(submission.cohort).state is State.REFUSED:
+            elif tally.state(submission.cohort) is State.REFUSED:
                 answers.append(problems.privacy_violation([Violation(Rule.COHORT_REFUSED, "appVersion")]))
             elif standing.found.spent + policy.ROUND_CHARGE > policy.BUDGET_CAP:
                 answers.append(await self._budget_spent(connection, standing.asked.ledger_tag, now))
@@ -149,8 +165,7 @@ class GroupCommit:
                 remembered.append(Accepted(submission.device, submission.digest, tags))
                 answers.append(SubmitAnswer("accepted", model_version(key.round + 1), _ACCEPTED))
         if remembered:
-            await self._record(connection, key, list(standings.values()), remembered, now)
-            await tally.record(connection, key, self._shard)
+            await self._record(connection, key, list(standings.values()), tally, remembered, now)
         return answers
 
     async def _standings(
@@ -178,13 +193,16 @@ class GroupCommit:
         connection: Connection,
         key: RoundKey,
         standings: list[_Standing],
+        tally: Tally,
         accepted: list[Accepted],
         now: datetime,
     ) -> None:
         changed = [s for s in standings if s.changed]
         sealed = [(s.asked.tag, key.seal_contribution(s.asked.tag, s.counts, s.asked.ledger_tag)) for s in changed]
         added = sum(s.found.contribution is None for s in changed)
-        await submissions.record(connection, key.round, sealed, (self._shard, added), accepted, now)
+        new_devices = self._shard, added
+        await submissions.record(connection, key.round, sealed, new_devices, tally.evidence, accepted, now)
+        await tally.record_held(connection, key)
 
     async def _budget_spent(self, connection: Connection, tag: bytes, now: datetime) -> Exception:
         """Return the 429 that says when the device's window has room again."""

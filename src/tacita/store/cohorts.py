@@ -3,13 +3,11 @@
 A cohort's evidence is histograms' counts, which add up: each worker keeps its own, so that no two wait for each other.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
-
-from psycopg.rows import tuple_row
 
 from tacita.privacy.evidence import CELLS
 from tacita.store.connection import Connection
@@ -57,8 +55,8 @@ class Evidence:
 
 
 _FIND = """
-SELECT cohort, app_version, model_version, state
-FROM unnest(%b::text[], %b::text[]) AS asked (app, model)
+SELECT cohort, app_version, model_version
+FROM unnest(%s::text[], %s::text[]) AS asked (app, model)
 JOIN cohorts ON app_version = asked.app AND model_version = asked.model"""
 
 _OPEN = """
@@ -68,32 +66,22 @@ ORDER BY app, model
 LIMIT greatest(0, %(most)s - (SELECT count(*) FROM cohorts WHERE opened_at > %(since)s))
 ON CONFLICT DO NOTHING"""
 
-_ADD = """
-INSERT INTO cohort_counts AS kept (cohort, shard, graphs, counts) VALUES (%s, %s, %s, %s)
-ON CONFLICT (cohort, shard) DO UPDATE SET graphs = kept.graphs + excluded.graphs, counts = (
-    SELECT array_agg(before + more ORDER BY place)
-    FROM unnest(kept.counts, excluded.counts) WITH ORDINALITY AS bin (before, more, place))"""
 
-
-async def _find(connection: Connection, labels: Collection[Label]) -> dict[Label, Cohort]:
+async def _find(connection: Connection, labels: Collection[Label]) -> dict[Label, int]:
     columns = [[label.app_version for label in labels], [label.model_version for label in labels]]
-    async with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
-        await cursor.execute(_FIND, columns, prepare=True)
-        rows = await cursor.fetchall()
-    return {Label(app, model): Cohort(number, Label(app, model), State(state)) for number, app, model, state in rows}
+    cursor = await connection.execute(_FIND, columns)
+    return {Label(app, model): int(number) for number, app, model in await cursor.fetchall()}
 
 
-async def standings(connection: Connection, labels: Collection[Label], now: datetime) -> dict[Label, Cohort]:
-    """Return the cohort of each label, opened where it is new; `OTHER` once the day's are spent."""
+async def numbers(connection: Connection, labels: Collection[Label], now: datetime) -> dict[Label, int]:
+    """Return the number of each label's cohort, opened where it is new; that of `OTHER` once the day's are spent."""
     found = await _find(connection, labels)
-    if len(found) == len(labels):
-        return found
     for most, opened in ((MOST_A_DAY, [label for label in labels if label not in found]), (_ANY_NUMBER, [OTHER])):
-        await _open(connection, opened, most, now)
-        found |= await _find(connection, opened)
         if found.keys() >= set(labels):
             break
-    return {label: found.get(label) or found[OTHER] for label in labels}
+        await _open(connection, opened, most, now)
+        found |= await _find(connection, opened)
+    return {label: found[label] if label in found else found[OTHER] for label in labels}
 
 
 async def _open(connection: Connection, labels: Collection[Label], most: int, now: datetime) -> None:
@@ -105,13 +93,6 @@ async def _open(connection: Connection, labels: Collection[Label], most: int, no
         "since": now - timedelta(days=1),
     }
     await connection.execute(_OPEN, values)
-
-
-async def add(connection: Connection, shard: int, evidence: Mapping[int, Evidence]) -> None:
-    """Add to the evidence of each cohort, by its number."""
-    async with connection.pipeline():
-        for number, more in sorted(evidence.items()):
-            await connection.execute(_ADD, [number, shard, more.graphs, more.counts], prepare=True)
 
 
 async def everything(connection: Connection) -> list[tuple[Cohort, Evidence]]:

@@ -67,6 +67,7 @@ CREATE TABLE cohorts (
     UNIQUE (app_version, model_version)
 );
 CREATE INDEX cohorts_by_age ON cohorts (opened_at);
+CREATE INDEX cohorts_decided ON cohorts (state) WHERE state IN ('frozen', 'refused');
 
 -- A cohort's evidence: histograms of how its metrics were noised, a row a worker; nothing of any one device.
 CREATE TABLE cohort_counts (

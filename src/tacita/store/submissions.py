@@ -4,14 +4,16 @@ All of it happens in one transaction, under a lock on each device, so that two g
 re-key or a withdrawal, are handled one after the other, in whichever worker they come.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
 from psycopg.rows import tuple_row
 
+from tacita.privacy.evidence import CELLS
 from tacita.store import devices, rounds
+from tacita.store.cohorts import Evidence, State
 from tacita.store.connection import Connection
 from tacita.store.errors import RowRefused
 
@@ -22,6 +24,7 @@ _LOCK = (
 
 _STANDINGS = """
 SELECT (SELECT round FROM rounds WHERE state = 'collecting'),
+    (SELECT array_agg(ARRAY[cohort::text, state]) FROM cohorts WHERE state IN ('frozen', 'refused')),
     d.sealed_keys, a.digests, a.rounds, a.tags, c.sealed, l.spent
 FROM unnest(%b::bytea[], %b::bytea[], %b::bytea[]) WITH ORDINALITY AS asked (device, tag, name, place)
 LEFT JOIN devices d ON d.device = asked.device
@@ -44,6 +47,13 @@ WITH contributed AS (
     INSERT INTO round_devices AS counter (round, shard, devices)
     SELECT %b::int4, %b::int2, %b::int8 WHERE %b::int8 > 0
     ON CONFLICT (round, shard) DO UPDATE SET devices = counter.devices + excluded.devices
+), testified AS (
+    INSERT INTO cohort_counts AS kept (cohort, shard, graphs, counts)
+    SELECT cohort, %b::int2, graphs, (%b::int8[])[(place - 1) * %b::int8 + 1 : place * %b::int8]
+    FROM unnest(%b::int4[], %b::int8[]) WITH ORDINALITY AS row (cohort, graphs, place) JOIN cohorts USING (cohort)
+    ON CONFLICT (cohort, shard) DO UPDATE SET graphs = kept.graphs + excluded.graphs, counts = (
+        SELECT array_agg(before + more ORDER BY bin)
+        FROM unnest(kept.counts, excluded.counts) WITH ORDINALITY AS each (before, more, bin))
 )
 INSERT INTO accepted_envelopes (device, accepted_at, round, digest, tags)
 SELECT device, %b::timestamptz, %b::int4, digest, tags
@@ -70,6 +80,7 @@ class Found:
         tags: all its counted nodes' tags, joined.
         contribution: its sealed contribution to the collecting round, None when there is none.
         spent: nano-rho charged within the budget's window.
+        decided: the cohorts that are frozen or refused, by their numbers; the same for every device of a batch.
     """
 
     collecting: int | None
@@ -78,6 +89,7 @@ class Found:
     tags: bytes
     contribution: bytes | None
     spent: int
+    decided: dict[int, State]
 
 
 @dataclass(frozen=True)
@@ -106,9 +118,18 @@ async def lock_and_find(
         await connection.execute(_LOCK, [devices.LOCK_CLASS, keys], prepare=True)
         await cursor.execute(_STANDINGS, [*columns, round_number, since], prepare=True)
         rows = await cursor.fetchall()
+    decided = {int(number): State(state) for number, state in rows[0][1] or ()}
     return [
-        Found(collecting, keys, dict(zip(digests or (), rounds or (), strict=True)), tags or b"", sealed, spent or 0)
-        for collecting, keys, digests, rounds, tags, sealed, spent in rows
+        Found(
+            collecting,
+            keys,
+            dict(zip(digests or (), rounds or (), strict=True)),
+            tags or b"",
+            sealed,
+            spent or 0,
+            decided,
+        )
+        for collecting, _, keys, digests, rounds, tags, sealed, spent in rows
     ]
 
 
@@ -117,6 +138,7 @@ async def record(
     round_number: int,
     contributions: Sequence[tuple[bytes, bytes]],
     new_devices: tuple[int, int],
+    evidence: Mapping[int, Evidence],
     accepted: Sequence[Accepted],
     now: datetime,
 ) -> None:
@@ -127,6 +149,7 @@ async def record(
         round_number: the collecting round.
         contributions: (tag, sealed) of each contribution that is new or changed.
         new_devices: the worker's shard, and how many of the contributions are new.
+        evidence: what the batch says of its cohorts, by their numbers.
         accepted: the envelopes that are answered 200 with this commit.
         now: when they are accepted.
 
@@ -136,7 +159,10 @@ async def record(
     shard, added = new_devices
     rows = [[tag for tag, _ in contributions], [sealed for _, sealed in contributions]]
     envelopes = [[a.device for a in accepted], [a.digest for a in accepted], [a.tags for a in accepted]]
-    parameters = [round_number, *rows, round_number, shard, added, added, now, round_number, *envelopes]
+    cells = [count for each in evidence.values() for count in each.counts]
+    graphs = [each.graphs for each in evidence.values()]
+    testified = [shard, cells, CELLS, CELLS, list(evidence), graphs]
+    parameters = [round_number, *rows, round_number, shard, added, added, *testified, now, round_number, *envelopes]
     try:
         await connection.execute(_RECORD, parameters, prepare=True)
     except (psycopg.DataError, psycopg.IntegrityError) as error:
