@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import psycopg
 import pytest
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 from tests.faults import Crash, Fault, Faults, end_backend, kill_backend, kill_self, raise_crash
 from tests.graphs import NOW
 from tests.walk import SIZE, Walk, begun
@@ -89,7 +90,16 @@ def crash(walk: Walk, number: int, fault: Fault, at: int) -> list[str]:
         return ["killed"] * at
     with suppress(Crash, StoreUnavailable):
         walk.do(lambda shop: release.release_round(shop, number))
+    if fault is kill_backend:
+        wait_until_back(walk.dsn)
     return faults.sent
+
+
+@retry(retry=retry_if_exception_type(psycopg.OperationalError), wait=wait_fixed(0.1), stop=stop_after_delay(60))
+def wait_until_back(dsn: str) -> None:
+    """Wait until the server has recovered from its log and takes several connections in a row."""
+    for _ in range(3):
+        psycopg.connect(dsn).close()
 
 
 def recover(walk: Walk, number: int) -> None:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tacita.api import enrol, health, models, openapi, problems
+from tacita.api import enrol, health, models, openapi, problems, releases
 from tacita.api.door import Door, answer
 from tacita.api.submit import submit
 from tacita.api.withdraw import receipt_key, withdraw
@@ -23,6 +23,8 @@ _ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/api/v1/devices/enroll", enrol.enrol),
     ("POST", "/api/v1/devices/withdraw", withdraw),
     ("GET", "/api/v1/receipt-key", receipt_key),
+    ("GET", "/api/v1/releases/{round}", releases.release),
+    ("GET", "/releases/{round}", releases.page),
     ("GET", "/api/v1/models/latest", models.latest),
     ("GET", "/tuf/metadata/{name}", models.metadata),
     ("GET", "/tuf/targets/{name}", models.target),

@@ -11,13 +11,15 @@ from typing import Any, Literal
 import msgspec
 
 from tacita import __doc__ as description
+from tacita.api.releases import ShownRelease
 from tacita.protocol.answers import LatestModel, ServerKeys, SubmitAnswer
 from tacita.protocol.dates import WireDate
-from tacita.protocol.envelope import Enrolment, Envelope
+from tacita.protocol.envelope import Enrolment, Envelope, Withdrawal
+from tacita.protocol.receipt import PublicReceiptKey, SignedReceipt
 from tacita.protocol.refusals import Violation
 
 _REF = "#/components/schemas/{name}"
-_JSON, _OCTETS = "application/json", "application/octet-stream"
+_JSON, _OCTETS, _HTML = "application/json", "application/octet-stream", "text/html"
 _RETRY_AFTER = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
 
 
@@ -60,9 +62,9 @@ class Operation:
 
     Attributes:
         summary: what it does, in a line.
-        answers: what it answers with, by status; bytes stand for a file.
+        answers: what it answers with, by status; bytes stand for a file, str for a page.
         body: what it takes, if anything.
-        pattern: what the `name` in its path looks like, if there's one.
+        pattern: what the one parameter in its path looks like, if there's one.
     """
 
     summary: str
@@ -71,6 +73,7 @@ class Operation:
     pattern: str | None = None
 
 
+_ROUND = r"^[1-9][0-9]{0,8}$"
 _REFUSED: dict[int, type] = {400: Detail, 413: Detail, 422: Detail, 503: Detail}
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
@@ -86,6 +89,22 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Enrol a device's key, or replace it with a proof (contract §5.2, §5.3).",
         _REFUSED | {200: Enrolled, 201: Enrolled, 403: Detail, 409: Detail},
         body=Enrolment,
+    ),
+    ("POST", "/api/v1/devices/withdraw"): Operation(
+        "Withdraw a device; the same request gets the same receipt again (contract §5.5).",
+        _REFUSED | {200: SignedReceipt, 401: Detail, 403: Detail},
+        body=Withdrawal,
+    ),
+    ("GET", "/api/v1/receipt-key"): Operation(
+        "The public key that receipts of withdrawal are verified with.", {200: PublicReceiptKey, 503: Detail}
+    ),
+    ("GET", "/api/v1/releases/{round}"): Operation(
+        "What a release guarantees (privacy §2).",
+        {200: ShownRelease, 404: Detail, 503: Detail},
+        pattern=_ROUND,
+    ),
+    ("GET", "/releases/{round}"): Operation(
+        "The same as a page that people can read.", {200: str, 404: Detail, 503: Detail}, pattern=_ROUND
     ),
     ("GET", "/api/v1/models/latest"): Operation(
         "Which model a device should have (contract §6.1).", {200: LatestModel, 404: Detail, 503: Detail}
@@ -124,7 +143,7 @@ def document() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document."""
     paths: dict[str, dict[str, Any]] = {}
     for (method, path), operation in OPERATIONS.items():
-        paths.setdefault(path, {})[method.lower()] = _described(operation)
+        paths.setdefault(path, {})[method.lower()] = _described(path, operation)
     return {
         "openapi": "3.1.0",
         "info": {"title": "tacita", "version": version("tacita"), "description": description},
@@ -133,7 +152,7 @@ def document() -> dict[str, Any]:
     }
 
 
-def _described(operation: Operation) -> dict[str, Any]:
+def _described(path: str, operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": operation.summary,
         "responses": {str(status): _answer(status, kind) for status, kind in sorted(operation.answers.items())},
@@ -142,12 +161,14 @@ def _described(operation: Operation) -> dict[str, Any]:
         described["requestBody"] = {"required": True, "content": {_JSON: {"schema": _reference(operation.body)}}}
     if operation.pattern is not None:
         schema = {"type": "string", "pattern": operation.pattern}
-        described["parameters"] = [{"name": "name", "in": "path", "required": True, "schema": schema}]
+        name = path[path.index("{") + 1 : path.index("}")]
+        described["parameters"] = [{"name": name, "in": "path", "required": True, "schema": schema}]
     return described
 
 
 def _answer(status: int, kind: type) -> dict[str, Any]:
-    content: dict[str, Any] = {_OCTETS: {}} if kind is bytes else {_JSON: {"schema": _reference(kind)}}
+    plain: dict[type, dict[str, Any]] = {bytes: {_OCTETS: {}}, str: {_HTML: {}}}
+    content = plain.get(kind) or {_JSON: {"schema": _reference(kind)}}
     answer: dict[str, Any] = {"description": _MEANINGS[status], "content": content}
     return answer | ({"headers": _RETRY_AFTER} if status in {429, 503} else {})
 
@@ -158,9 +179,10 @@ def _reference(kind: type) -> dict[str, str]:
 
 def _schemas() -> dict[str, Any]:
     kinds = {kind for operation in OPERATIONS.values() for kind in (*operation.answers.values(), operation.body)}
-    named = sorted((kind for kind in kinds if kind not in {None, bytes}), key=str)
+    named = sorted((kind for kind in kinds if kind not in {None, bytes, str}), key=str)
     _, schemas = msgspec.json.schema_components(named, ref_template=_REF)
-    schemas["Envelope"]["properties"]["timestamp"] = msgspec.json.schema(WireDate)
+    for kind in (Envelope, Withdrawal):
+        schemas[kind.__name__]["properties"]["timestamp"] = msgspec.json.schema(WireDate)
     return {name: _portable(schema) for name, schema in schemas.items()}
 
 

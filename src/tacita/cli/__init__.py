@@ -19,6 +19,7 @@ from tacita.cli import (
     report,
     round_,
     serve,
+    statement,
 )
 from tacita.cli.screen import complain
 from tacita.errors import TacitaError
@@ -40,6 +41,7 @@ app.add_typer(device.app, name="device")
 app.add_typer(fleet.app, name="fleet")
 privacy.app.command("report")(report.report)
 privacy.app.command("audit")(audit.audit)
+privacy.app.command("statement")(statement.statement)
 app.add_typer(privacy.app, name="privacy")
 privacy.app.command("ledger")(ledger.show_ledger)
 app.command("conformance")(conformance.conformance)

@@ -1,6 +1,10 @@
 """The exact statement that we make to users (privacy §2), with its figures filled in."""
 
-from tacita.privacy import accountant, policy
+import math
+
+from tacita.privacy import accountant, policy, tables
+from tacita.privacy.release import Statement
+from tacita.privacy.tables import FIXED_POINT
 
 
 def users_statement() -> str:
@@ -18,3 +22,40 @@ def users_statement() -> str:
         "operator could read contributions. The number of devices and the time of a round are public. "
         "The app's own noise is checked but adds nothing to this figure."
     )
+
+
+def figures(statement: Statement) -> list[tuple[str, str]]:
+    """Return a release's figures, each with its name, in the order to be read in."""
+    return [
+        ("devices", f"{statement.devices:,}"),
+        ("epsilon", f"{statement.epsilon:.4g}"),
+        ("delta", f"{statement.delta:.0e}"),
+        ("cost to each device", f"{statement.nano_rho:,} nano-rho (zCDP), of {policy.BUDGET_CAP:,} in 365 days"),
+        (
+            "noise in each cell (sigma)",
+            f"{statement.sigma / FIXED_POINT:.2f} (discrete Gaussian, {tables.CELLS} cells)",
+        ),
+        ("bound of one device (L2)", f"{statement.clip_norm / FIXED_POINT:g}"),
+        ("neighbouring relation", statement.neighbours),
+        ("policy", statement.policy_hash),
+    ]
+
+
+def plain_words(statement: Statement) -> list[str]:
+    """Return what a release's guarantee means, in paragraphs without symbols.
+
+    From an even guess, (epsilon, delta)-DP lets nobody be surer than e^epsilon / (1 + e^epsilon), but for delta.
+    """
+    factor = math.exp(statement.epsilon)
+    surest, chance = factor / (1 + factor), round(1 / statement.delta)
+    likelier = (
+        "Noise was added so that the result would have looked nearly the same without any one device's data. Nothing"
+        f" that anybody sees or computes from it becomes more than {factor:.3g} times as likely, or as unlikely,"
+        f" because your device sent what it sent rather than nothing; but for a chance of one in {chance:,}."
+    )
+    surer = (
+        "So whoever had an even guess whether your device's data are in the result, and then sees it, can be sure to"
+        f" at most {math.ceil(surest * 1000) / 10:g} in 100, whatever else they know; but for that same chance."
+    )
+    public = "How many devices took part is public; that yours did is known to who runs the server."
+    return [likelier, surer, public]
