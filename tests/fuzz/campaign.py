@@ -5,19 +5,26 @@ exception or when memory still grows after the warm-up. `make fuzz` runs every t
 """
 
 import json
+import os
 import random
 import re
 import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from tacita.store.migrate import migrate
+from tacita.store.postgres import EmbeddedPostgres
 
 CORPUS = Path(__file__).parent / "corpus"
 TARGETS = ("envelope", "graph", "sealed", "door", "device")
+_DATABASE = "FUZZ_DATABASE"
 _WARM_UP = 0.3
 _MAX_GROWTH_MIB = 48
 _MAX_INPUT = 1 << 16
@@ -38,7 +45,11 @@ def fuzz(target: str, arguments: list[str]) -> None:
         return atheris.Mutate(data, max_size) if changed is None else changed
 
     with ExitStack() as stack:
-        check = stack.enter_context(module.attacked()) if hasattr(module, "attacked") else module.check
+        if hasattr(module, "attacked_on"):
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+            check = stack.enter_context(module.attacked_on(os.environ[_DATABASE], folder))
+        else:
+            check = module.check
         atheris.Setup([sys.argv[0], *arguments], check, custom_mutator=mutate)
         atheris.Fuzz()
 
@@ -58,7 +69,10 @@ def campaign(target: str, seconds: int) -> int:
     command = [sys.executable, "-m", "tests.fuzz.campaign", "--child", target, *limits, *places]
     resident: list[tuple[float, float]] = []
     begun = time.monotonic()
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace") as child:
+    with (
+        _database(target) as environment,
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace", env=environment) as child,
+    ):
         watcher = threading.Thread(target=_watch, args=(child, begun, resident))
         watcher.start()
         assert child.stderr is not None
@@ -74,6 +88,17 @@ def campaign(target: str, seconds: int) -> int:
     figures |= _memory(resident, seconds) | {"seconds": round(time.monotonic() - begun), "exit_code": child.returncode}
     sys.stdout.write(json.dumps(figures) + "\n")
     return 1 if child.returncode or figures["growth_mib"] > _MAX_GROWTH_MIB else 0
+
+
+@contextmanager
+def _database(target: str) -> Iterator[dict[str, str]]:
+    """Yield the child's environment, with a database where its target needs one: libFuzzer ends without cleaning up."""
+    if target != "door":
+        yield dict(os.environ)
+        return
+    with TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "postgres", durable=False) as server:
+        migrate(server.dsn)
+        yield os.environ | {_DATABASE: server.dsn}
 
 
 def _watch(child: "subprocess.Popen[str]", begun: float, resident: list[tuple[float, float]]) -> None:

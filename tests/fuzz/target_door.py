@@ -5,7 +5,6 @@ is a plaintext, sealed and signed here under an enrolled device's key, so that i
 """
 
 import logging
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,8 +21,6 @@ from tests.front_door import FrontDoor, envelope, opened
 
 from tacita.api import door
 from tacita.api.rate import RateLimit
-from tacita.store.migrate import migrate
-from tacita.store.postgres import EmbeddedPostgres
 
 EXPECTED = {200, 201, 307, 400, 401, 403, 404, 405, 409, 413, 422, 429}
 _FORGET_EVERY = 500  # without a rate limit, one device would have more accepted envelopes than any real one
@@ -87,15 +84,6 @@ def status_of(front: FrontDoor, request: Request) -> int:
     front.runner.run(front.app(request.scope, receive, send))
     assert sent[0]["type"] == "http.response.start"
     return int(sent[0]["status"])
-
-
-@contextmanager
-def attacked() -> Iterator[Callable[[bytes], None]]:
-    """Yield a check against an application on a PostgreSQL of its own, for a campaign."""
-    with tempfile.TemporaryDirectory() as name, EmbeddedPostgres(Path(name) / "postgres", durable=False) as server:
-        migrate(server.dsn)
-        with attacked_on(server.dsn, Path(name)) as check:
-            yield check
 
 
 @contextmanager

@@ -265,3 +265,25 @@ def test_an_unknown_server_user_is_an_error(server_folder: Path, monkeypatch: py
 
     with pytest.raises(StoreUnavailable, match="TACITA_POSTGRES_USER"), _own(server_folder):
         pass
+
+
+def _child_of(postmaster: int, title: bytes) -> int:
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+    return next(int(pid) for pid in children if title in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+
+@pytest.mark.parametrize("title", [b"walwriter", b"checkpointer"])
+def test_a_killed_servers_process_that_never_notices_does_not_keep_the_next_one_from_starting(
+    server_folder: Path, title: bytes
+) -> None:
+    # Found by a siege: a process waited for a lock that was held by a session which had been killed with the server.
+    with _own(server_folder) as server:
+        stuck = _child_of(_pid(server_folder), title)
+        os.kill(stuck, signal.SIGSTOP)
+        _kill_server(server_folder)
+
+        assert server.ensure_running()
+
+        with psycopg.connect(server.dsn) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        assert not Path(f"/proc/{stuck}/cmdline").exists() or not Path(f"/proc/{stuck}/cmdline").read_bytes()

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from tacita.store.errors import StoreUnavailable
 from tacita.store.postgres_user import ServerUser, server_user
-from tacita.store.postmaster import find_postmaster, pid_file
+from tacita.store.postmaster import end_orphans, find_postmaster, pid_file
 
 NAME: Final = "tacita"
 """The superuser and the database."""
@@ -170,6 +170,7 @@ class EmbeddedPostgres:
         if self._child.returncode > 0 and _ORPHANS not in complaint:
             raise StoreUnavailable(f"PostgreSQL did not start: {complaint}: see {self.log}")
         time.sleep(_RETRY_S)
+        end_orphans(self.data)
 
     def _spawn(self, user: ServerUser) -> None:
         # Nothing runs here (find_postmaster), so what a killed server left behind is stale, whoever has its pid by now.

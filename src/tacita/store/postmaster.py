@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,3 +55,19 @@ def find_postmaster(data: Path) -> Postmaster | None:
     if not command[0].endswith(b"/postgres") or os.fsencode(data) not in command:
         return None
     return Postmaster(pid, len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready")
+
+
+def end_orphans(data: Path) -> None:
+    """Kill what is left of a server on `data` that is gone; only to be called when none runs.
+
+    A killed server's processes end by themselves when they notice; but one that waits for a lock, held by a process
+    that was killed too, waits for ever, and no new server starts while it holds the shared memory.
+    """
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = (process / "cmdline").read_bytes().startswith(b"postgres: ") and (process / "cwd").readlink() == data
+        except OSError:  # it has just ended, or is another user's
+            continue
+        if ours:
+            with suppress(ProcessLookupError):
+                os.kill(int(process.name), signal.SIGKILL)
