@@ -2,7 +2,7 @@
 
 Colluders send real nodes through the real clip; everyone else is simulated (`tests/worlds.py`). Each row is the mean
 over held-out worlds of a poisoned round against the same round without the colluders: same world, same noise.
-`--write` puts the table into docs/threat-model.md.
+`--write docs/threat-model.md` puts the table there.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from tests import worlds
 
+from bench.page import put
 from tacita.fleet.world import World
 from tacita.models.genesis import genesis_pack
 from tacita.models.policy_pack import PolicyPack
@@ -34,7 +35,6 @@ DEVICES = 1_000
 SHARES = (10, 50, 100)
 WORLDS, JUDGED = range(900, 908), range(900, 902)
 HONEST_ROUNDS_BEFORE = (0, 2)
-DOCUMENT = Path("docs/threat-model.md")
 BEGIN, END = "<!-- poisoning: written by bench/poisoning.py -->", "<!-- poisoning: end -->"
 
 _AXES = {
@@ -229,16 +229,14 @@ def measured() -> list[str]:
 
 
 def main() -> None:
-    """Measure; print the table, and write it into the document if asked to."""
+    """Measure; print the table, and write it into the page if asked to."""
     parser = argparse.ArgumentParser(prog="bench.poisoning", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--write", action="store_true", help=f"write the table into {DOCUMENT}")
-    write = parser.parse_args().write
-    table = "\n".join(measured())
-    print(table)
-    if write:
-        before, rest = DOCUMENT.read_text().split(BEGIN)
-        _, after = rest.split(END)
-        DOCUMENT.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+    parser.add_argument("--write", type=Path, help="the page to write the table into")
+    page = parser.parse_args().write
+    lines = measured()
+    print("\n".join(lines))
+    if page is not None:
+        put(page, BEGIN, END, lines)
 
 
 if __name__ == "__main__":
