@@ -111,13 +111,14 @@ def _show(results: Sequence[Certified], statements: Sequence[Statement]) -> None
             f"{each.claimed:.3f}",
             f"{each.gaussian:.2f}",
             f"{each.subtraction:.2f}",
+            f"{each.one_table:.2f}",
             f"{each.any_mechanism:.2f}",
             f"{each.one_run:.2f}",
             "holds" if each.holds else "BROKEN",
         )
         for each in results
     ]
-    columns = "world", "claim", "Gaussian", "subtracting", "any", "one run", "verdict"
+    columns = "world", "claim", "Gaussian", "subtracting", "one table", "any", "one run", "verdict"
     title = f"ε certified at δ = {first.delta:g} with {first.confidence:.4g} confidence"
     screen.out.print(screen.table(title, columns, rows))
     games = first.trials_in + first.trials_out

@@ -41,6 +41,7 @@ class Certified(msgspec.Struct, frozen=True):
         claimed: the epsilon that the releases state, at `delta`.
         gaussian: from all guesses, the mechanism taken for a Gaussian one.
         subtraction: the same, of who subtracts the release before and the free cells.
+        one_table: the same, of who looks at a single table, whichever shows most.
         any_mechanism: from all guesses, assuming only that trials are independent.
         one_run: from the clearest guesses, assuming only that canaries were included independently.
         delta, confidence: of claim and bounds.
@@ -53,6 +54,7 @@ class Certified(msgspec.Struct, frozen=True):
     claimed: float
     gaussian: float
     subtraction: float
+    one_table: float
     any_mechanism: float
     one_run: float
     delta: float
@@ -68,7 +70,7 @@ class Certified(msgspec.Struct, frozen=True):
     @property
     def epsilon(self) -> float:
         """The highest of the bounds."""
-        return max(self.gaussian, self.subtraction, self.any_mechanism, self.one_run)
+        return max(self.gaussian, self.subtraction, self.one_table, self.any_mechanism, self.one_run)
 
     @property
     def holds(self) -> bool:
@@ -80,15 +82,16 @@ def certify(played: Played, seed: int, confidence: float = CONFIDENCE) -> Certif
     """Return what games certify of the claim that their releases state."""
     claim, guesses = played.statement, played.guesses()
     clearest, right = played.clearest()
-    plain, subtracting = (
+    plain, subtracting, *one_table = (
         lower_bounds.gaussian_epsilon(lower_bounds.gaussian_mu(each, confidence), claim.delta)
-        for each in (guesses, played.guesses_by_subtraction())
+        for each in (guesses, played.guesses_by_subtraction(), *played.guesses_by_table())
     )
     return Certified(
         seed=seed,
         claimed=claim.epsilon,
         gaussian=plain,
         subtraction=subtracting,
+        one_table=max(one_table),
         any_mechanism=lower_bounds.two_arm_epsilon(guesses, claim.delta, confidence),
         one_run=lower_bounds.one_run_epsilon(played.scores.size, clearest, right, claim.delta, confidence),
         delta=claim.delta,

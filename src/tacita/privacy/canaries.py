@@ -43,12 +43,14 @@ class Played:
         scores: how far along the canary's direction the release lies: 0 without and 1 with it, on average.
         subtracted: the same, after the attacker took off all other noise that it could know if the noise were not
             fresh and independent: the release before, and the mean of the cells where no canary is.
+        by_table: the scores of each table's cells alone, one more axis in front.
         statement: of the last release.
     """
 
     included: npt.NDArray[np.bool_]
     scores: Array
     subtracted: Array
+    by_table: Array
     statement: Statement
 
     def guesses(self) -> Guesses:
@@ -58,6 +60,10 @@ class Played:
     def guesses_by_subtraction(self) -> Guesses:
         """Return the errors of who compares each second release with the one before."""
         return _errors(self.included[1::2], self.subtracted[1::2])
+
+    def guesses_by_table(self) -> list[Guesses]:
+        """Return the errors of who looks at one table only, table by table."""
+        return [_errors(self.included, scores) for scores in self.by_table]
 
     def clearest(self) -> tuple[int, int]:
         """Return how often who abstains when in doubt guesses, and how many of these guesses are right."""
@@ -112,16 +118,23 @@ class Stage:
         canaries = np.stack([each.cells * tables.WEIGHTS for each in self.canaries], 1)
         directions = canaries / (np.linalg.norm(canaries, axis=0) * policy.CLIP_NORM)
         free = ~canaries.any(1)
-        scores, bare = np.empty(included.shape), np.empty(included.shape)
+        alone = np.stack([directions * (index == tables.TABLE_OF)[:, None] for index in range(len(tables.TABLES))])
+        alone /= (alone**2).sum(1, keepdims=True) * policy.CLIP_NORM**2
+        scores, bare, by_table = (
+            np.empty(included.shape),
+            np.empty(included.shape),
+            np.empty((len(alone), *included.shape)),
+        )
         made: Sequence[Release] = ()
         for number, present in enumerate(included):
             cohort = [each if there else Counts.none() for each, there in zip(self.canaries, present, strict=True)]
             made = path([*cohort, *self.others], charge)
             unknown = np.mean([one.vector for one in made], axis=0) - known
             scores[number] = unknown @ directions
+            by_table[:, number] = unknown @ alone
             bare[number] = (unknown - unknown[free].mean()) @ directions
         subtracted = bare - np.roll(bare - included, 1, axis=0)
-        return Played(included, scores, subtracted, made[-1].statement)
+        return Played(included, scores, subtracted, by_table, made[-1].statement)
 
 
 def _counts(cells: npt.NDArray[np.intp]) -> Counts:

@@ -40,6 +40,9 @@ ESCALATION = Table("escalation", (_QUERY_TYPES, contexts.COMPLEXITY_BINS, 2), FI
 TABLES = (ROUTING, EMOTION, CALIBRATION, LATENCY, ESCALATION)
 OFFSETS = {table.name: sum(t.cells for t in TABLES[:i]) for i, table in enumerate(TABLES)}
 CELLS = sum(table.cells for table in TABLES)
+TABLE_OF: npt.NDArray[np.int64] = np.repeat(np.arange(len(TABLES)), [t.cells for t in TABLES])
+"""Each cell's table, as its place in `TABLES`."""
+
 WEIGHTS: npt.NDArray[np.int64] = np.concatenate([np.full(t.cells, t.fixed_weight, np.int64) for t in TABLES])
 
 
