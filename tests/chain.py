@@ -19,7 +19,7 @@ from tacita.store.blobs import Blobs, local_blobs
 
 class _Handler(SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
-        content = self.server.answers.get(self.path)  # type: ignore[attr-defined]  # ours, see `serving`
+        content = self.server.answers.get(self.path.partition("?")[0])  # type: ignore[attr-defined]  # ours, see `serving`
         if content is None:
             super().do_GET()
             return

@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 from tests.graphs import NOW
+from tests.packs import pack_bytes
 from tests.walk import SIZE, Walk, begun
 
+from tacita.models.policy_pack import PACK_FORMAT
 from tacita.privacy import policy
 from tacita.rounds import close, driver, publish, release
 from tacita.rounds.launchers.local import LocalLauncher
 from tacita.rounds.workshop import StepFailed, Workshop
 from tacita.store import ledger, ledger_proof, registry, releases, rounds
-from tacita.store.connection import run_transaction
+from tacita.store.connection import Connection, run_transaction
+from tacita.store.registry import Model
 from tacita.store.rounds import State
 from tacita.store.sealing import ledger_tag
 
@@ -151,3 +154,35 @@ def test_training_that_fails_leaves_the_round_where_it_was_with_the_trainers_las
         walk.do(without_time)
 
     assert walk.state(1) is State.RELEASED
+
+
+def test_a_published_model_brings_a_signed_delta_from_the_one_before(walk: Walk) -> None:
+    walk.contribute(SIZE)
+    walk.do(close.close_if_full)
+    walk.do(lambda shop: release.release_round(shop, 1))
+    data = pack_bytes("granite-3b-v2")
+
+    async def publish_twice(shop: Workshop) -> None:
+        digest = await shop.blobs.put(data)
+        made = Model(
+            "granite-3b-v2", 2, "granite-3b-v1", 1, "candidate", PACK_FORMAT, digest, len(data), NOW, None, None, []
+        )
+
+        async def judged(connection: Connection) -> None:
+            await registry.add_candidate(connection, made)
+            await registry.judge(connection, made.version, {"better": True}, [], better=True)
+            await rounds.advance(connection, 1, State.RELEASED, State.EVALUATED, NOW)
+
+        await run_transaction(shop.pool, judged)
+        current = await run_transaction(shop.pool, lambda connection: rounds.get(connection, 1))
+        assert current is not None
+        await publish.publish(shop, current)
+        await publish.publish(shop, current)
+
+    walk.do(publish_twice)
+
+    [(version, base, size)] = walk.rows("SELECT version, base_version, size_bytes FROM deltas")
+    assert (version, base) == ("granite-3b-v2", "granite-3b-v1")
+    assert size < len(data)
+    [delta] = (walk.folder / "blobs" / "named" / "targets").glob("*.granite-3b-v2.from.granite-3b-v1.delta")
+    assert delta.stat().st_size == size

@@ -14,11 +14,12 @@ from tacita.device import updater
 from tacita.device.state import Device
 from tacita.device.uploader import ServerAway
 from tacita.models import trust
+from tacita.models.deltas.maker import make_delta
 from tacita.models.trusted_client import UntrustedModel
 from tacita.protocol.answers import LatestModel
 
 LATEST = "/api/v1/models/latest"
-V2, V3 = "granite-3b-v2", "granite-3b-v3"
+V1, V2, V3 = "granite-3b-v1", "granite-3b-v2", "granite-3b-v3"
 
 
 class Server(Chain):
@@ -92,6 +93,58 @@ def updated(device: Device, server: Server) -> Device:
     update(device, server)
     server.ship(V3)
     return device
+
+
+class Offer:
+    """A delta from v2 to v3 that is signed and announced, beside v3 itself."""
+
+    def __init__(self, server: Server, content: bytes | None = None) -> None:
+        old, new, delta = (server.folder / name for name in ("old", "new", "made.delta"))
+        old.write_bytes(pack_bytes(V2))
+        new.write_bytes(pack_bytes(V3, shift=0.01))
+        assert make_delta(old, new, delta)
+        self.new, data = new.read_bytes(), delta.read_bytes() if content is None else content
+        server.publish(f"{V3}.json", self.new)
+        server.publish(f"{V3}.from.{V2}.delta", data)
+        latest = LatestModel(
+            V3, datetime.now(UTC).isoformat(), len(data) / 1e6, [], "/tuf/targets/…", len(data),
+            hashlib.sha256(data).hexdigest(), V2, "tacita-delta/1", None,
+        )  # fmt: skip
+        server.answers[LATEST] = msgspec.json.encode(latest)
+        self.size = len(data)
+
+
+def test_a_delta_from_the_devices_own_version_is_enough(device: Device, server: Server) -> None:
+    server.ship(V2)
+    update(device, server)
+    offer = Offer(server)
+    for whole in (server.named / "targets").glob(f"*.{V3}.json"):
+        whole.unlink()
+
+    assert update(device, server)
+
+    assert applied(device) == (V3, offer.new)
+    assert offer.size < len(offer.new) / 2
+
+
+def test_a_signed_delta_that_does_not_apply_costs_only_the_whole_file(device: Device, server: Server) -> None:
+    server.ship(V2)
+    update(device, server)
+    offer = Offer(server, b"TACDLT1\n and then nothing of the kind")
+
+    assert update(device, server)
+
+    assert applied(device) == (V3, offer.new)
+
+
+def test_a_delta_from_another_version_is_not_used(device: Device, server: Server) -> None:
+    server.ship(V1)
+    update(device, server)
+    offer = Offer(server)
+
+    assert update(device, server)
+
+    assert applied(device) == (V3, offer.new)
 
 
 def assert_refused(device: Device, server: Server) -> None:

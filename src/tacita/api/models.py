@@ -9,9 +9,12 @@ from starlette.responses import Response
 
 from tacita.api import problems
 from tacita.api.door import Door
+from tacita.models.deltas.structure import FORMAT as DELTA_FORMAT
 from tacita.protocol.answers import LatestModel
-from tacita.store import registry, releases
+from tacita.protocol.ids import model_number
+from tacita.store import deltas, registry, releases
 from tacita.store.connection import Connection, run_transaction
+from tacita.store.deltas import Delta
 from tacita.store.registry import Model
 
 _MEGABYTE = 1_000_000
@@ -22,28 +25,35 @@ _FRESH = {"Cache-Control": "no-cache"}
 
 
 async def latest(door: Door, request: Request) -> Response:
-    """Answer which model a device should have, and what the evaluation measured of it."""
+    """Answer which model a device should have, and what the evaluation measured of it.
 
-    async def read(connection: Connection) -> tuple[Model | None, Any]:
+    With `current=<version>`, what is to be downloaded is the delta from that version, where there is one.
+    """
+    asked = request.query_params.get("current", "")
+    current = asked if model_number(asked) else None  # only a version of ours has a delta
+
+    async def read(connection: Connection) -> tuple[Model | None, Delta | None, Any]:
         model = await registry.latest(connection)
         if model is None or model.round is None:
-            return model, None
+            return model, None, None
         [made_from] = await releases.published(connection, [model.round])
-        return model, msgspec.to_builtins(made_from.statement)
+        delta = None if current is None else await deltas.find(connection, model.version, current)
+        return model, delta, msgspec.to_builtins(made_from.statement)
 
-    model, statement = await run_transaction(door.pool, read)
+    model, delta, statement = await run_transaction(door.pool, read)
     if model is None:
         return problems.json_response({"detail": "No model is published yet"}, 404)
+    download: Model | Delta = model if delta is None else delta
     shown = LatestModel(
         version=model.version,
         created_at=model.created_at.isoformat().replace("+00:00", "Z"),
-        delta_size_mb=model.size_bytes / _MEGABYTE,
+        delta_size_mb=download.size_bytes / _MEGABYTE,
         improvements=model.improvements,
-        download_url=str(request.base_url.replace(path=f"/tuf/targets/{model.sha256}.{model.target_name}")),
-        size_bytes=model.size_bytes,
-        sha256=model.sha256,
-        base_version=model.base_version,
-        format=model.format,
+        download_url=str(request.base_url.replace(path=f"/tuf/targets/{download.sha256}.{download.target_name}")),
+        size_bytes=download.size_bytes,
+        sha256=download.sha256,
+        base_version=download.base_version,
+        format=model.format if delta is None else DELTA_FORMAT,
         release=statement,
     )
     return problems.json_response(shown, headers=_FRESH)

@@ -35,13 +35,13 @@ class LatestModel(msgspec.Struct, frozen=True):
     Attributes:
         version: the model's version.
         created_at: when it was made, ISO 8601.
-        delta_size_mb: what is to be downloaded, in units of 10^6 bytes.
+        delta_size_mb: what is to be downloaded (the delta, where the device's version has one), in 10^6 bytes.
         improvements: what the evaluation measured, in words with numbers.
-        download_url: where the target's file lies.
+        download_url: where what is to be downloaded lies.
         size_bytes: its length.
         sha256: its digest, in hex.
-        base_version: what it was made from, or null for the first.
-        format: how to read it.
+        base_version: what it was made from (of a delta: what it leads from), or null for the first.
+        format: how to read it; `tacita-delta/1` is a delta.
         release: the privacy statement of the release that trained it, or null for the first.
     """
 

@@ -141,6 +141,15 @@ CREATE TABLE models (
     CHECK ((state = 'published') = (published_at IS NOT NULL))
 );
 
+-- Deltas that are signed: from which older version to which one (contract §6.1).
+CREATE TABLE deltas (
+    version text NOT NULL REFERENCES models,
+    base_version text NOT NULL REFERENCES models,
+    sha256 text NOT NULL CHECK (length(sha256) = 64),
+    size_bytes bigint NOT NULL CHECK (size_bytes > 0),
+    PRIMARY KEY (version, base_version)
+);
+
 -- Every refusal, counted by day, reason and app version (contract §2.7).
 CREATE TABLE refusals (
     day date NOT NULL,
