@@ -11,17 +11,23 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from tests.front_door import envelope
+from tests.front_door import ENROL, envelope
+from tests.front_door import opened as front_door
 from tests.sealed import NOW, Sealed, rotate, sealed_deployment
 from tests.serving import served
+from typer.testing import CliRunner
 
 from tacita import config
-from tacita.crypto.envelope import encode_base64
-from tacita.crypto.errors import KeyringError
+from tacita.cli import app
+from tacita.crypto.envelope import encode_base64, open_sealed
+from tacita.crypto.errors import DoesNotOpen, KeyringError
 from tacita.crypto.keyring import random_key
 from tacita.device.state import Device
 from tacita.device.uploader import Uploader
+from tacita.store import devices, resealing
+from tacita.store.connection import open_pool, session
 from tacita.store.resealing import BATCH
+from tacita.store.sealing import DeviceKeys, seal_device_keys
 
 DEVICES = 4 * BATCH
 
@@ -153,3 +159,58 @@ def test_the_present_key_of_the_environment_is_no_new_one(sealed: Sealed, monkey
 
     with pytest.raises(KeyringError, match="holds the present key"):
         rotate(sealed.folder, "--to", "env:SAME_KEK")
+
+
+def test_keys_list_says_where_the_key_encryption_key_is_and_goes(sealed: Sealed) -> None:
+    ring = config.load(sealed.folder).keyring()
+    ring.keks.begin(random_key(), "file:other.key")
+
+    said = CliRunner().invoke(app, ["keys", "list", str(sealed.folder)], catch_exceptions=False).stdout
+
+    assert "key-encryption key: file:key-encryption-key; a rotation to file:other.key is under way" in said
+
+
+def test_the_change_waits_for_whoever_seals_under_the_old_key(sealed: Sealed) -> None:
+    ring, device = config.load(sealed.folder).keyring(), bytes(32)
+    old = ring.keks.current
+
+    async def run() -> tuple[bool, int]:
+        async with open_pool(sealed.dsn, 3) as pool, session(pool) as enrolling:
+            await resealing.hold_kek(enrolling)
+            row = seal_device_keys(ring, device, DeviceKeys.enrolled_with(device))
+            changing = asyncio.create_task(resealing.change_kek(pool, lambda: ring.keks.begin(random_key(), "file:x")))
+            await asyncio.sleep(0.3)
+            changed_early = changing.done() or ring.keks.target() is not None
+            await devices.enrol(enrolling, device, row, NOW)
+            await enrolling.commit()
+            await changing
+            return changed_early, await resealing.reseal_devices(pool, ring, lambda _: None)
+
+    changed_early, resealed = asyncio.run(run())
+
+    assert (changed_early, resealed) == (False, 1)
+    [row] = [value for value, label in sealed.values() if label == f"device/{device.hex()}"]
+    assert not _opens(old, row, device)
+
+
+def _opens(kek: bytes, row: bytes, device: bytes) -> bool:
+    try:
+        open_sealed(kek, row, f"device/{device.hex()}".encode())
+    except DoesNotOpen:
+        return False
+    return True
+
+
+def test_an_enrolment_waits_for_a_change_of_the_key_under_way(database: str, tmp_path: Path) -> None:
+    with front_door(database, tmp_path) as front, psycopg.connect(database) as rotation:
+        rotation.execute("SELECT pg_advisory_xact_lock(hashtext('tacita.kek'))")
+        body = front.enrolment()
+
+        async def run() -> tuple[bool, int]:
+            sent = asyncio.create_task(front.client.post(ENROL, json=body))
+            await asyncio.sleep(0.5)
+            answered_early = sent.done()
+            rotation.rollback()
+            return answered_early, (await sent).status_code
+
+        assert front.runner.run(run()) == (False, 201)

@@ -134,3 +134,22 @@ def test_the_commands_rotate_list_and_the_janitor_clears_up(tmp_path: Path) -> N
         asyncio.run(tidy())
     assert [key["status"] for key in _listed(folder)] == ["active", "active"]
     assert not before & {key["key_id"] for key in _listed(folder)}
+
+
+def test_a_key_that_the_janitor_destroys_while_keys_are_read_is_left_out(
+    front: FrontDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Keyring.names
+    monkeypatch.setattr(Keyring, "names", lambda ring, prefix: [*read(ring, prefix), f"{prefix}gone"])
+
+    assert offered(front) == [("active", None)] * 2
+
+
+def test_keys_that_cannot_be_read_are_a_503_and_nothing_else(front: FrontDoor) -> None:
+    [name, _] = front.door.keyring.names("hpke-")
+    (front.door.keyring.folder / f"{name}.sealed").write_bytes(bytes(60))
+    front.door.keyring.put("another", bytes(32))
+
+    answer = front.get("/api/v1/keys")
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")

@@ -19,6 +19,7 @@ from tacita.clock import Clock
 from tacita.crypto import receipts
 from tacita.crypto.app_attest import AppAttest
 from tacita.crypto.enrolment_keys import EnrolmentKeys
+from tacita.crypto.errors import KeyringError
 from tacita.crypto.keyring import Keyring
 from tacita.crypto.receipts import ReceiptKey
 from tacita.protocol.answers import SubmitAnswer
@@ -142,6 +143,9 @@ async def answer(door: Door, work: Awaitable[Response]) -> Response:
         outcome = refusal
     except StoreError as error:
         _log.warning("the store failed", error=type(error).__name__)
+        outcome = problems.store_unreachable()
+    except KeyringError as error:  # it names files and services, never a key; only the operator can mend it
+        _log.error("the keys can't be read", error=str(error))
         outcome = problems.store_unreachable()
     _log.info("refused", status=outcome.status, reason=outcome.reason.value)
     await door.count(outcome)

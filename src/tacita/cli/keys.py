@@ -20,8 +20,10 @@ _OVERLAP_DAYS = 30
 
 @app.command("list")
 def list_(folder: Folder, as_json: Json = False) -> None:
-    """Show the enrolment keys that devices wrap their keys to, and until when each is accepted."""
-    now = system_clock()
+    """Show the enrolment keys, until when each is accepted, and where the key-encryption key is kept."""
+    now, deployment = system_clock(), config.load(folder)
+    keyring, kept = deployment.keyring(), deployment.kek_source().text
+    target = keyring.keks.target()
     shown = [
         {
             "key_id": pair.key_id,
@@ -29,14 +31,15 @@ def list_(folder: Folder, as_json: Json = False) -> None:
             "status": pair.status(now),
             "not_after": None if pair.not_after is None else pair.not_after.isoformat(timespec="seconds"),
         }
-        for pair in enrolment_keys.everything(config.load(folder).keyring())
+        for pair in enrolment_keys.everything(keyring)
     ]
     if as_json:
-        screen.print_json({"keys": shown})
+        screen.print_json({"keys": shown, "kek_source": kept, "kek_rotation_to": target})
         return
     columns = ("key_id", "suite", "status", "not_after")
     rows = [[each[column] or "" for column in columns] for each in shown]
     screen.out.print(screen.table("enrolment keys", columns, rows))
+    screen.say(f"key-encryption key: {kept}" + ("" if target is None else f"; a rotation to {target} is under way"))
 
 
 @app.command()

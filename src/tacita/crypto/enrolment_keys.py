@@ -50,7 +50,15 @@ def everything(keyring: Keyring) -> list[EnrolmentKey]:
     Raises:
         KeyringError: a file does not open, or holds something else.
     """
-    return sorted((_get(keyring, name) for name in keyring.names(_PREFIX)), key=_order)
+    found = []
+    for name in keyring.names(_PREFIX):
+        try:
+            found.append(_get(keyring, name))
+        except KeyringError:
+            if keyring.has(name):
+                raise
+            # the janitor destroyed it since its name was read
+    return sorted(found, key=_order)
 
 
 def add_first(keyring: Keyring) -> None:

@@ -100,6 +100,10 @@ class Keyring:
         """Destroy the secret of `name`; it may be gone already."""
         (self.folder / f"{name}.sealed").unlink(missing_ok=True)
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is a secret of `name`."""
+        return (self.folder / f"{name}.sealed").exists()
+
     def names(self, prefix: str) -> list[str]:
         """Return the sorted names of the keys that start with `prefix`."""
         return sorted(path.stem for path in self.folder.glob(f"{prefix}*.sealed"))
