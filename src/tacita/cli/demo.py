@@ -18,7 +18,6 @@ from tacita.cli import fleet, screen
 from tacita.cli.init import make_deployment
 from tacita.cli.parts import with_workshop
 from tacita.errors import TacitaError
-from tacita.pictures.learned import draw
 from tacita.privacy import accountant, policy
 from tacita.privacy.policy import NanoRho
 from tacita.privacy.statement import users_statement
@@ -64,6 +63,8 @@ def demo(
         journey = fleet.play(url, Path(trust), devices, rounds, seed, _MODEL_WITHIN_S)
     accounts = with_workshop(deployment, _read_accounts)
     picture = folder / "learned.png"
+    from tacita.pictures.learned import draw  # noqa: PLC0415 - every worker imports the commands; matplotlib would cost each half a second
+
     draw(journey.world, journey.packs, picture)
     _show(journey, accounts, [("init", initialised), *journey.seconds])
     for name, path in (("picture", picture), ("deployment", deployment), ("server's log", folder / "serve.log")):

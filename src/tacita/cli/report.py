@@ -8,7 +8,6 @@ import typer
 
 from tacita.cli import screen
 from tacita.cli.parts import with_pool
-from tacita.pictures import report as picture
 from tacita.privacy import analytics
 from tacita.privacy.analytics import Figure, NothingToReport, Report
 from tacita.privacy.release import Release
@@ -39,6 +38,8 @@ def report(
     made = with_pool(folder, lambda pool: run_transaction(pool, read))
     content = analytics.report(_chosen(made, number, last))
     if drawn is not None:
+        from tacita.pictures import report as picture  # noqa: PLC0415 - every worker imports the commands; matplotlib would cost each half a second
+
         picture.draw(content, drawn)
     if as_json:
         screen.print_json(content)
