@@ -37,7 +37,7 @@ def migrated_template(postgres: EmbeddedPostgres) -> str:
     return _TEMPLATE
 
 
-def _fresh(server: EmbeddedPostgres, template: str) -> Iterator[str]:
+def fresh_database(server: EmbeddedPostgres, template: str) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
     _command(server.dsn, "CREATE DATABASE {} TEMPLATE {}", name, template)
     yield make_conninfo(server.dsn, dbname=name)
@@ -47,13 +47,13 @@ def _fresh(server: EmbeddedPostgres, template: str) -> Iterator[str]:
 @pytest.fixture
 def database(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
     """Yield the DSN of a fresh database that is migrated."""
-    yield from _fresh(postgres, migrated_template)
+    yield from fresh_database(postgres, migrated_template)
 
 
 @pytest.fixture
 def empty_database(postgres: EmbeddedPostgres) -> Iterator[str]:
     """Yield the DSN of a fresh database without tables."""
-    yield from _fresh(postgres, "template0")
+    yield from fresh_database(postgres, "template0")
 
 
 @pytest.fixture
