@@ -20,9 +20,10 @@ from rich.table import Table
 from bench import bodies, floor
 from tacita.crypto.envelope import decode_base64, open_sealed, signature_matches
 from tacita.crypto.tags import node_tags
-from tacita.privacy import bounding, policy, rules, tested
+from tacita.privacy import bounding, evidence, policy, rules, tested
 from tacita.privacy.columns import NodeColumns, node_columns
 from tacita.privacy.decoding import decode_graph
+from tacita.privacy.evidence import Remaining
 from tacita.protocol.envelope import Envelope, decode_body
 from tacita.protocol.graph import LearningGraph
 
@@ -37,7 +38,7 @@ PARSE, AUTHENTICATE, OPEN, DECODE, VERIFY, TESTED, TAG, COUNT = STAGES = (
     "AES-GCM",
     "strict decode of the graph",
     "columns, proved rules",
-    "tested rules (not in the floor)",
+    "tested rules, cohort's evidence (not in the floor)",
     "names of the nodes",
     "choose and count",
 )
@@ -97,6 +98,12 @@ def _verify(graph: LearningGraph, device_id_hash: str) -> NodeColumns:
     return nodes
 
 
+def _test(graph: LearningGraph, nodes: NodeColumns) -> list[int]:
+    if tested.violations(graph, nodes):
+        raise floor.Refused("tested rules")
+    return evidence.bins(graph.aggregate_metrics, Remaining.of(nodes), luck=0.5)
+
+
 def our_line(times: Times, sent: bodies.Submission) -> Counted:
     """Take one submission in by tacita's own functions, without HTTP and without a store."""
     key = sent.device.key
@@ -105,7 +112,7 @@ def our_line(times: Times, sent: bodies.Submission) -> Counted:
     plaintext = times.run(OPEN, open_sealed, key, sealed)
     graph, _ = times.run(DECODE, decode_graph, plaintext)
     nodes = times.run(VERIFY, _verify, graph, envelope.device_id_hash)
-    times.run(TESTED, tested.violations, graph, nodes)
+    times.run(TESTED, _test, graph, nodes)
     tags = times.run(TAG, node_tags, DEDUPE_KEY, nodes.ids)
     room = policy.MAX_COUNTED_NODES
     counts, counted = times.run(COUNT, bounding.count_nodes, nodes, bodies.NOW, tags, set(), room)

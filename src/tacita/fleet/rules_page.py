@@ -22,7 +22,7 @@ from tacita.protocol.refusals import Rule
 COHORT_LENGTH = 300
 _COHORT_TOTALS = (100, 60, 100, 200)
 _POWER_GRAPHS = 4_000
-_POWER_COHORTS = 500
+_POWER_COHORTS = 200
 _GRID_GRAPHS = 500
 _UPLOADS = (100, 200)
 """The app's first upload and its second, by which the powers are told apart."""

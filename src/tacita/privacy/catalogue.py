@@ -66,8 +66,8 @@ _TESTED = {
         (
             "The shift is uniform over an hour: the last node is within 1 ms of `lastUpdatedAt` with chance at most "
             f"5.6e-7, {policy.MIN_SAME_PHASES} nodes share a sub-second phase with 1.6e-11, "
-            f"{policy.MIN_REGULAR_GAPS} gaps of 5,000 repeat the one before with 3.6e-9. Times written as text in "
-            "whole seconds are not tested."
+            f"{policy.MIN_REGULAR_GAPS} gaps of the first {policy.REGULAR_NODES} nodes repeat the one before with "
+            "5.7e-16. Times written as text in whole seconds are not tested."
         ),
     ),
     Rule.NO_SAMPLING: (

@@ -74,8 +74,9 @@ SAME_TIME_S = 1e-3
 MIN_SAME_PHASES = 5
 """Nodes that must share one sub-second phase: the others hit the first one's by chance with (2e-3)^4 = 1.6e-11."""
 
-MIN_REGULAR_GAPS = 3
-"""Gaps equal to the one before. One is by chance 2e-3/3600 = 5.6e-7; three of 5,000 are at most 3.6e-9."""
+MIN_REGULAR_GAPS, REGULAR_NODES = 3, 30
+"""Gaps equal to the one before, among a graph's first 30 nodes. One is by chance 2e-3/3600 = 5.6e-7; three of 28 are
+at most 5.7e-16."""
 
 MIN_UNSAMPLED = 132
 """So many nodes are all kept with chance 0.9^132 = 9.2e-7 by honest sampling; fewer are only evidence."""

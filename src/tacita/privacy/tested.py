@@ -57,7 +57,8 @@ def _unshifted(graph: LearningGraph, nodes: NodeColumns) -> Iterator[Violation]:
         return  # written as text in whole seconds, which hides what these tests look at
     if abs(times[-1] - unix_seconds(graph.last_updated_at)) <= policy.SAME_TIME_S:
         yield Violation(Rule.NO_TIME_SHIFT, f"nodes[{len(times) - 1}].timestamp")
-    gaps = list(map(sub, times[1:], times))
+    first = times[: policy.REGULAR_NODES]
+    gaps = list(map(sub, first[1:], first))
     repeated = len([1 for gap, later in pairwise(gaps) if -policy.SAME_TIME_S <= later - gap <= policy.SAME_TIME_S])
     if repeated >= policy.MIN_REGULAR_GAPS or (len(times) >= policy.MIN_SAME_PHASES and _one_phase(times)):
         yield Violation(Rule.NO_TIME_SHIFT, "nodes")

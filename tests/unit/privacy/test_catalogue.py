@@ -1,4 +1,5 @@
 import json
+from math import comb
 
 from typer.testing import CliRunner
 
@@ -24,7 +25,7 @@ def test_all_tested_rules_together_stay_under_the_designed_rate() -> None:
 def test_what_the_derivations_say_follows_from_the_constants() -> None:
     last_node = 2 * policy.SAME_TIME_S / (2 * policy.APP_TIME_SHIFT.total_seconds())
     phases = (2 * policy.SAME_TIME_S) ** (policy.MIN_SAME_PHASES - 1)
-    gaps = 4_998 * 4_997 * 4_996 / 6 * last_node**policy.MIN_REGULAR_GAPS
+    gaps = comb(policy.REGULAR_NODES - 2, policy.MIN_REGULAR_GAPS) * last_node**policy.MIN_REGULAR_GAPS
 
     assert last_node + phases + gaps <= policy.TESTED_FALSE_POSITIVES
     assert policy.APP_KEEPS_NODE**policy.MIN_UNSAMPLED <= policy.TESTED_FALSE_POSITIVES
