@@ -12,6 +12,7 @@ from tacita.device.conformance.refusals import CANARY
 
 SUBMIT = "/api/v1/learning-graphs/submit"
 ENROL = "/api/v1/devices/enroll"
+WITHDRAW = "/api/v1/devices/withdraw"
 KEYS = "/api/v1/keys"
 LATEST = "/api/v1/models/latest"
 ACCEPTED = b'{"status":"accepted","next_model_version":"granite-3b-v2","message":"Graph received and validated"}'
@@ -129,6 +130,10 @@ def _larger(exchange: Exchange) -> None:
     exchange.content = json.dumps(value | {"size_bytes": value["size_bytes"] + 1}).encode()
 
 
+def _unsigned(exchange: Exchange) -> None:
+    exchange.content = json.dumps({"receipt": exchange.json()["receipt"]}).encode()
+
+
 def _forged(exchange: Exchange) -> None:
     exchange.content = exchange.content.replace(b'"version":', b'"version": 1', 1)
 
@@ -223,6 +228,12 @@ BROKEN = (
         "another key takes a key's place without proof",
         frozenset({"another key without proof", "another key with a proof by itself"}),
         going=answering(ENROL, 409, with_status(200, b'{"status":"enrolled"}')),
+    ),
+    Broken(
+        "5.5",
+        "receipts that nobody signed",
+        frozenset({"a withdrawal is answered with a signed receipt"}),
+        going=answering(WITHDRAW, 200, _unsigned),
     ),
     Broken("6.1", "a wrong size", frozenset({"its file is what was announced"}), going=answering(LATEST, 200, _larger)),
     Broken(

@@ -17,6 +17,8 @@ from tacita.clock import system_clock
 from tacita.device.conformance.check import Verdict
 from tacita.device.conformance.play import play
 from tacita.device.conformance.probe import Probe
+from tacita.store import withdrawals
+from tacita.store.connection import Connection
 
 WIDE = {"COLUMNS": "250"}
 
@@ -68,6 +70,20 @@ def test_a_server_that_breaks_one_clause_fails_by_its_line_and_by_no_other(serve
     assert {name for _, name, _ in failures} == broken.noticed_by
     assert broken.clause in {clause for clause, _, _ in failures}
     assert all(reason and "\n" not in reason for _, _, reason in failures)
+
+
+@pytest.mark.slow
+def test_a_server_that_confirms_a_withdrawal_and_erases_nothing_is_noticed(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(_connection: Connection, _device: bytes) -> int:
+        return 0
+
+    monkeypatch.setattr(withdrawals, "erase_device", nothing)
+
+    assert {(clause, name) for clause, name, _ in server.failures()} == {
+        ("5.5", "after a withdrawal the device's key is gone")
+    }
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -25,6 +25,8 @@ def shown(file: str, name: str, what: str) -> str:
     if what in {"private key", "public key"}:
         [pair] = [each for each in content["server_keys"] if each["key_id"] == name]
         return str(pair["private_key_hex" if what == "private key" else "public_key"])
+    if name == "withdrawal":
+        return str(content[name][what])
     if what == "device key":
         return str(content["device"]["key_hex"])
     if what in {"info", "wrapped device key", "deviceKey"}:

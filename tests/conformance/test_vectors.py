@@ -16,7 +16,7 @@ from tacita.device.conformance.vectors import VectorsNotWritten, body_of, write_
 from tacita.protocol.refusals import Refusal, Rule
 
 CHECKED_IN = Path(__file__).parent / "vectors"
-FILES = ("enrolment.json", "formats.json", "encodings.json", "refusals.json")
+FILES = ("enrolment.json", "formats.json", "encodings.json", "withdrawal.json", "refusals.json")
 OPERATORS = {Rule.COHORT_REFUSED}
 MORE_THAN_ONE_REQUEST = {Refusal.BUDGET_SPENT, Refusal.STORE_UNREACHABLE, Refusal.TOO_FAST}
 ATTESTATION = {each for each in Refusal if each.value.startswith("attestation_")}
@@ -71,6 +71,16 @@ def test_the_real_server_answers_every_vector_byte_for_byte(front: FrontDoor, na
     played = vectors(name)[1:] if name == "enrolment.json" else vectors(name)
 
     assert [answered(front, vector) for vector in played] == [expected(vector) for vector in played]
+
+
+def test_the_withdrawal_that_is_shown_is_answered_with_a_receipt(front: FrontDoor) -> None:
+    front.post("/api/v1/devices/enroll", body_of(read("enrolment.json")["vectors"][0]))
+    shown = read("withdrawal.json")["withdrawal"]
+
+    answer = front.post(shown["path"], shown["body"].encode())
+
+    assert answer.status_code == 200
+    assert answer.json()["receipt"]["device_id_hash"] == golden.DEVICE
 
 
 def test_a_new_device_is_enrolled_by_the_first_vector(front: FrontDoor) -> None:

@@ -8,6 +8,7 @@ from tacita.protocol.refusals import Rule
 
 SUBMIT = "/api/v1/learning-graphs/submit"
 ENROL = "/api/v1/devices/enroll"
+WITHDRAW = "/api/v1/devices/withdraw"
 NEXT_MODEL = "granite-3b-v2"
 """What the first round trains; the one part of a 200 that depends on the server (contract §2.7)."""
 
@@ -49,9 +50,9 @@ def no_graph(name: str, clause: str, make: Callable[[Author], Request]) -> Case:
     return Case(name, clause, make, 400, {"detail": "Malformed learning graph"})
 
 
-def unsigned(name: str, clause: str, make: Callable[[Author], Request]) -> Case:
+def unsigned(name: str, clause: str, make: Callable[[Author], Request], path: str = SUBMIT) -> Case:
     """Return a case of the 401."""
-    return Case(name, clause, make, 401, {"detail": "Invalid signature"})
+    return Case(name, clause, make, 401, {"detail": "Invalid signature"}, path)
 
 
 def violation(name: str, clause: str, make: Callable[[Author], Request], rule: Rule, field: str) -> Case:

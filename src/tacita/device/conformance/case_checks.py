@@ -2,6 +2,7 @@
 
 import httpx
 
+from tacita.device.conformance import withdrawals
 from tacita.device.conformance.case import Case
 from tacita.device.conformance.check import Check
 from tacita.device.conformance.encodings import ENCODINGS, FORMATS, FRESH, FULL_BODY
@@ -52,4 +53,5 @@ def _enrolment(number: int) -> Check:
 
 ACCEPTED = tuple(_played(case) for case in (*FORMATS, *ENCODINGS, *FRESH, FULL_BODY))
 REFUSED = tuple(_played(case) for case in (*UNSIGNED, *UNOPENED, *ENVELOPES, *OVERSIZED, *NO_GRAPHS, *VIOLATIONS))
+WITHDRAWALS = tuple(_played(case) for case in withdrawals.REFUSED)
 ENROLMENTS = tuple(_enrolment(number) for number in range(len(enrolments(""))))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from tacita.device.conformance import case_checks, enrolment_checks, model_checks, submission_checks
+from tacita.device.conformance import case_checks, enrolment_checks, model_checks, submission_checks, withdrawals
 from tacita.device.conformance.check import Check, Verdict
 from tacita.device.conformance.probe import Broken, Probe
 from tacita.device.uploader import ServerAway
@@ -13,6 +13,8 @@ CHECKS: tuple[Check, ...] = (
     *case_checks.ACCEPTED,
     *submission_checks.CHECKS,
     *case_checks.REFUSED,
+    *withdrawals.CHECKS,
+    *case_checks.WITHDRAWALS,
     *model_checks.CHECKS,
 )
 

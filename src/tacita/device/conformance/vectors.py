@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 
 from tacita.crypto.envelope import decode_base64, encode_base64, sign
-from tacita.device.conformance import golden
+from tacita.device.conformance import golden, withdrawals
 from tacita.device.conformance.author import Author, Json, Request, encoded
-from tacita.device.conformance.case import ENROL, SUBMIT, Case
+from tacita.device.conformance.case import ENROL, SUBMIT, WITHDRAW, Case
 from tacita.device.conformance.encodings import ENCODINGS, FORMATS, FRESH
 from tacita.device.conformance.malformed import ENVELOPES, OVERSIZED, UNOPENED, UNSIGNED, enrolment, enrolments
 from tacita.device.conformance.refusals import NO_GRAPHS, VIOLATIONS
 from tacita.errors import TacitaError
+from tacita.protocol.envelope import withdrawal_text
 
 _REPEATED_OVER = 1 << 16
 _NOT_OPENED = (401, 413, 422)
@@ -128,6 +129,19 @@ def _submissions(about: str, cases: Sequence[Case]) -> Json:
     }
 
 
+def _withdrawal_file() -> Json:
+    author = golden.author("a withdrawal")
+    made = withdrawals.withdrawal(author)
+    signed = withdrawal_text(author.device, encoded(author.ago()))
+    return {
+        "about": "Withdrawing (contract §5.5): what is signed, and what is sent, by the device of the other files; its"
+        " answer is a 200 with a receipt that the server signs, so its bytes differ. Then what is refused.",
+        "clock": golden.MOMENT.isoformat(),
+        "withdrawal": {"path": WITHDRAW, "signed_text": signed.decode()} | _text("body", made.body),
+        "vectors": _vectors((*withdrawals.REFUSED, withdrawals.STALE)),
+    }
+
+
 def golden_files() -> dict[str, bytes]:
     """Return every file of vectors by its name; the same bytes each time."""
     made = {
@@ -139,6 +153,7 @@ def golden_files() -> dict[str, bytes]:
         "encodings.json": _submissions(
             "What Swift writes and a server must read (contract §1, §2.5).", (*ENCODINGS, *FRESH)
         ),
+        "withdrawal.json": _withdrawal_file(),
         "refusals.json": _submissions(
             "What is refused, and how (contract §2.7, §3, §4).",
             (*UNSIGNED, *OVERSIZED[:1], *ENVELOPES, *NO_GRAPHS, *VIOLATIONS),
