@@ -118,7 +118,9 @@ class Stage:
         canaries = np.stack([each.cells * tables.WEIGHTS for each in self.canaries], 1)
         directions = canaries / (np.linalg.norm(canaries, axis=0) * policy.CLIP_NORM)
         free = ~canaries.any(1)
-        alone = np.stack([directions * (index == tables.TABLE_OF)[:, None] for index in range(len(tables.TABLES))])
+        alone = np.stack(
+            [directions * np.equal(tables.TABLE_OF, index)[:, None] for index in range(len(tables.TABLES))]
+        )
         alone /= (alone**2).sum(1, keepdims=True) * policy.CLIP_NORM**2
         scores, bare, by_table = (
             np.empty(included.shape),
