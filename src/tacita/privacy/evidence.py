@@ -70,7 +70,7 @@ def _phase_bin(rate: float, total: int) -> int:
 
 
 def bins(metrics: AggregateMetrics, remaining: Remaining, luck: float) -> list[int]:
-    """Return the bins that a graph counts in, of `CELLS`; histograms that it can say nothing of get none.
+    """Return the bins that a graph counts in, of `CELLS`; histograms that it says nothing of get none.
 
     Args:
         metrics: of a graph that broke no rule.
@@ -79,17 +79,16 @@ def bins(metrics: AggregateMetrics, remaining: Remaining, luck: float) -> list[i
     """
     total, missing = metrics.total_interactions, metrics.total_interactions - remaining.nodes
     least, most = policy.COHORT_INTERACTIONS
-    found = []
-    if least <= total <= most and missing <= policy.COHORT_MOST_MISSING * total:
+    if not least <= total <= most:
+        return []
+    found = [SAMPLING + (missing == 0)]
+    if missing <= policy.COHORT_MOST_MISSING * total:
         found.append(RATE + _noise_bin(_rate_level(metrics.fast_model_usage, remaining.fast / remaining.nodes, luck)))
         if remaining.spread_s * sqrt(missing / (total * remaining.nodes)) <= policy.COHORT_MOST_BLUR_S:
             noise = (metrics.avg_response_time - remaining.mean_s) / policy.APP_LATENCY_NOISE_S
             found.append(LATENCY + _noise_bin(_laplace_cdf(noise)))
-    if total <= most:
-        if 0 < metrics.success_rate < 1:
-            found.append(SUCCESS_PHASE + _phase_bin(metrics.success_rate, total))
-        if 0 < metrics.fast_model_usage < 1:
-            found.append(FAST_PHASE + _phase_bin(metrics.fast_model_usage, total))
-    if policy.MIN_SAMPLING_EVIDENCE <= total <= most:
-        found.append(SAMPLING + (missing == 0))
+    if 0 < metrics.success_rate < 1:
+        found.append(SUCCESS_PHASE + _phase_bin(metrics.success_rate, total))
+    if 0 < metrics.fast_model_usage < 1:
+        found.append(FAST_PHASE + _phase_bin(metrics.fast_model_usage, total))
     return found

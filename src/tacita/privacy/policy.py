@@ -91,8 +91,9 @@ COHORT_MEMORY = timedelta(days=90)
 COHORT_INTERACTIONS = (50, 5_000)
 COHORT_MOST_MISSING = 0.25
 COHORT_MOST_BLUR_S = 0.1
-"""Graphs whose noise is recomputed: of so many interactions, at most a quarter sampled away, and so little doubt left
-about their mean response time (its standard error). From 5,000 nodes on the newest are sent, which is no sampling."""
+"""Graphs that speak of their app are of so many interactions; it uploads at 100. Their noise is recomputed where at
+most a quarter was sampled away, and little doubt is left about the mean response time (its standard error). From 5,000
+nodes on the newest are sent, which is no sampling."""
 
 RATE_BIN_BOUNDS = (0.103, 0.103, 0.103, 0.102, 0.1005, 0.1005, 0.102, 0.103, 0.103, 0.103)
 """The chance of each of ten bins of the recomputed noise of `fastModelUsage` is at most this, whatever the device's
@@ -108,9 +109,8 @@ PHASE_STEPS = 4_096
 """A rate's phase is its place between two points of the lattice 1/(m n), m n >= 4,096; unnoised, it is on a point.
 Over one step of 2.4e-4 the noise's density changes by e^(1/409.6), and float32's rounding moves 0.5 % of a bin."""
 
-MIN_SAMPLING_EVIDENCE = 44
-ALL_KEPT_BOUND = 0.9**44
-"""All nodes of so many or more are kept with a chance of at most 1 %."""
+ALL_KEPT_BOUND = 0.9**50
+"""All nodes of 50 or more are kept with a chance of at most 0.52 %."""
 
 TOO_LITTLE_NOISE = (0.25, 0.5, 0.7)
 """Fractions of the app's noise that a cohort is bet to add; all else is left to a bet on every histogram at once."""

@@ -28,29 +28,29 @@ def test_the_summary_is_that_of_the_nodes() -> None:
 
 
 def test_noise_of_nothing_falls_in_the_middle_and_large_noise_at_the_ends() -> None:
-    assert bins(fast=0.5001, average=3.001)[:2] == [evidence.RATE + 5, evidence.LATENCY + 5]
-    assert bins(fast=0.05, average=-5.0)[:2] == [evidence.RATE, evidence.LATENCY]
-    assert bins(fast=0.95, average=12.0)[:2] == [evidence.RATE + 9, evidence.LATENCY + 9]
+    assert bins(fast=0.5001, average=3.001)[1:3] == [evidence.RATE + 5, evidence.LATENCY + 5]
+    assert bins(fast=0.05, average=-5.0)[1:3] == [evidence.RATE, evidence.LATENCY]
+    assert bins(fast=0.95, average=12.0)[1:3] == [evidence.RATE + 9, evidence.LATENCY + 9]
 
 
 def test_a_clamped_rate_falls_somewhere_in_the_tail_that_it_hides_and_has_no_phase() -> None:
     metrics = AggregateMetrics(100, 3.0, 0.61234, 1.0, 0.1)
     always_fast = Remaining(90, 90, 3.0, 1.0)
 
-    found = {evidence.bins(metrics, always_fast, luck)[0] for luck in np.linspace(0, 1, 51).tolist()}
+    found = {evidence.bins(metrics, always_fast, luck)[1] for luck in np.linspace(0, 1, 51).tolist()}
 
     assert found == {evidence.RATE + place for place in range(5, 10)}
     assert not any(evidence.FAST_PHASE <= cell < evidence.SAMPLING for cell in evidence.bins(metrics, CALM, 0.5))
 
 
 def test_unnoised_rates_share_one_phase_whatever_they_are() -> None:
-    phases = {tuple(bins(success=k / 100, fast=(k + 3) / 100)[2:4]) for k in range(1, 96)}
+    phases = {tuple(bins(success=k / 100, fast=(k + 3) / 100)[3:]) for k in range(1, 96)}
 
     assert phases == {(evidence.SUCCESS_PHASE, evidence.FAST_PHASE)}
 
 
-@pytest.mark.parametrize(("total", "cells"), [(49, 3), (130, 3), (6_000, 0)])
-def test_graphs_whose_noise_cannot_be_recomputed_say_less(total: int, cells: int) -> None:
+@pytest.mark.parametrize(("total", "cells"), [(49, 0), (130, 3), (5_001, 0)])
+def test_graphs_whose_noise_cannot_be_recomputed_say_less_or_nothing(total: int, cells: int) -> None:
     assert len(bins(total=total)) == cells
     assert not any(cell < evidence.SUCCESS_PHASE for cell in bins(total=total))
 
