@@ -80,7 +80,7 @@ def with_status(status: int, content: bytes | None = None) -> Callable[[Exchange
 
 
 def _one_order(exchange: Exchange) -> None:
-    if exchange.body.startswith(b'{"timestamp"'):
+    if exchange.path == SUBMIT and exchange.body.startswith(b'{"timestamp"'):
         exchange.body = b"{"
 
 

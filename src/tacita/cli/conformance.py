@@ -30,7 +30,7 @@ def conformance(
     url: Annotated[str, typer.Argument(metavar="URL", help="The server, such as http://127.0.0.1:8000.")],
     json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
 ) -> None:
-    """Play a client against a server, clause by clause. Not for production: about twenty made-up graphs are counted."""
+    """Play a client against a server, clause by clause. Not for production: about 25 made-up graphs are counted."""
     with httpx.Client(base_url=url.rstrip("/"), timeout=_TIMEOUT_S, trust_env=False) as http:
         verdicts = _play(Probe(http, system_clock))
     failed = [verdict for verdict in verdicts if not verdict.holds]
