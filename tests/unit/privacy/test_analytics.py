@@ -80,8 +80,8 @@ def populations_coverage(
 def test_the_cohorts_intervals_cover_as_often_as_they_say() -> None:
     held = cohorts_coverage(QUICK)
 
-    assert 0.935 <= held.mean() <= 0.965
-    assert held.mean(0).min() >= 0.8, "48 of 60 has a chance of 2e-5 a figure"
+    assert 0.93 <= held.mean() <= 0.97
+    assert held.mean(0).min() >= 0.75, "fewer than 45 of 60 has a chance of 1e-7 a figure"
 
 
 def test_the_cohorts_intervals_cover_the_sum_of_several_releases() -> None:
