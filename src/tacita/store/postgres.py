@@ -32,10 +32,12 @@ _ORPHANS = "pre-existing shared memory block"  # sessions of a killed server tha
 _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "shared_buffers": "128MB",
+    "shared_buffers": "256MB",
     "max_connections": "100",
-    "max_wal_size": "256MB",
+    # Submissions touch index pages at random, and a page's first change after a checkpoint is logged whole.
+    "max_wal_size": "1GB",
     "min_wal_size": "64MB",
+    "checkpoint_timeout": "15min",
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
