@@ -157,5 +157,8 @@ def _alarms(measured: Measured) -> str:
 
 
 def _derivations() -> str:
-    rows = [(f"`{e.code}`", e.derivation) for e in catalogue.entries() if e.kind in {Kind.TESTED, Kind.COHORT}]
-    return "## Why the designed rates hold\n\n" + _table(("rule", "derivation"), rows)
+    tested = [entry for entry in catalogue.entries() if entry.kind in {Kind.TESTED, Kind.COHORT}]
+    rows = [(f"`{entry.code}`", entry.power, entry.derivation) for entry in tested]
+    return "## What is claimed, and why\n\n" + _table(
+        ("rule", "power", "why its false positives are as designed"), rows
+    )

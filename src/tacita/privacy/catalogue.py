@@ -26,6 +26,7 @@ class Entry:
         false_positives: the designed bound on its chance to refuse an honest graph (a cohort's test: ever to freeze an
             honest cohort); 0 for a proved rule; None where nothing is checked.
         catches: what it finds.
+        power: how much of it; empty where a proved rule finds all.
         derivation: why the bound holds.
     """
 
@@ -33,6 +34,7 @@ class Entry:
     kind: Kind
     false_positives: float | None
     catches: str
+    power: str
     derivation: str
 
 
@@ -54,6 +56,7 @@ _PROVED = {
 _TESTED = {
     Rule.NO_NOISE: (
         "`successRate`, `fastModelUsage`, `avgResponseTime` sent without noise",
+        "at least 0.998 of the graphs whose two rates are neither 0 nor 1, up to 2,772 interactions",
         (
             "Two rates on the lattice k/n, or one and the mean of the nodes where nothing was sampled away, or that "
             "mean alone to float32's last digits. The noise is continuous: a rate is near one of n + 1 points with "
@@ -63,6 +66,7 @@ _TESTED = {
     ),
     Rule.NO_TIME_SHIFT: (
         "node times that were not shifted",
+        "9 of 10 (the last node must have been sampled); at least 0.99 of times in whole seconds or at regular gaps",
         (
             "The shift is uniform over an hour: the last node is within 1 ms of `lastUpdatedAt` with chance at most "
             f"5.6e-7, {policy.MIN_SAME_PHASES} nodes share a sub-second phase with 1.6e-11, "
@@ -72,6 +76,7 @@ _TESTED = {
     ),
     Rule.NO_SAMPLING: (
         "all nodes kept",
+        f"all graphs, from {policy.MIN_UNSAMPLED} interactions on",
         f"Honest sampling keeps all of n nodes with chance 0.9^n; refused from n = {policy.MIN_UNSAMPLED} on (9.2e-7).",
     ),
 }
@@ -81,6 +86,7 @@ _COHORT = Entry(
     Kind.COHORT,
     1 / policy.COHORT_ALARM,
     "an app version on a model version that adds constant noise, too little, one seed's, or none, or doesn't sample",
+    "0.9 or more of cohorts by 5 graphs without sampling, 20 without noise or with constant or one seed's, 250 of half",
     (
         "The noise of `fastModelUsage` and `avgResponseTime` is recomputed from the nodes that were left; the rates' "
         "places between lattice points are looked at, and whether nodes are missing. Each falls in a bin whose "
@@ -100,11 +106,14 @@ _DECLARED = {
 def entries() -> list[Entry]:
     """Return every rule, proved ones first."""
     proved = [
-        Entry(rule.value, Kind.PROVED, 0.0, catches, "decided by the text alone") for rule, catches in _PROVED.items()
+        Entry(rule.value, Kind.PROVED, 0.0, catches, "", "decided by the text alone")
+        for rule, catches in _PROVED.items()
     ]
     tested = [
-        Entry(rule.value, Kind.TESTED, policy.TESTED_FALSE_POSITIVES, catches, derivation)
-        for rule, (catches, derivation) in _TESTED.items()
+        Entry(rule.value, Kind.TESTED, policy.TESTED_FALSE_POSITIVES, catches, power, derivation)
+        for rule, (catches, power, derivation) in _TESTED.items()
     ]
-    declared = [Entry(code, Kind.DECLARED, None, claim, "not checked: believed") for code, claim in _DECLARED.items()]
+    declared = [
+        Entry(code, Kind.DECLARED, None, claim, "none", "not checked: believed") for code, claim in _DECLARED.items()
+    ]
     return [*proved, *tested, _COHORT, *declared]
