@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +11,10 @@ import psycopg
 import pytest
 from tests.graphs import NOW
 from tests.walk import add_release
+from typer.testing import CliRunner, Result
 
 from tacita import config
+from tacita.cli import app
 from tacita.cli.init import make_deployment
 from tacita.privacy import policy
 from tacita.privacy.release import Release, Statement
@@ -219,9 +219,8 @@ def test_the_findings_of_a_ruined_ledger_are_counted_and_not_all_kept(database: 
     assert (proof.flaws, len(proof.findings)) == (MAX_FINDINGS + 50, MAX_FINDINGS)
 
 
-def _tacita(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tacita", "privacy", "ledger", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def _tacita(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["privacy", "ledger", *arguments])
 
 
 def test_the_command_proves_a_ledger_and_names_the_entry_that_was_tampered_with(tmp_path: Path) -> None:
@@ -239,8 +238,8 @@ def test_the_command_proves_a_ledger_and_names_the_entry_that_was_tampered_with(
         ruined = _tacita(str(folder), "--verify")
 
     told = json.loads(whole.stdout)
-    assert (whole.returncode, told["proof"]["holds"], told["proof"]["entries"]) == (0, True, 4), whole.stderr
+    assert (whole.exit_code, told["proof"]["holds"], told["proof"]["entries"]) == (0, True, 4), whole.stderr
     assert told["spent"] == [{"nano_rho": policy.ROUND_CHARGE, "epsilon": pytest.approx(1.0, abs=1e-6), "devices": 4}]
-    assert ruined.returncode == 1
+    assert ruined.exit_code == 1
     assert "entry 2" in ruined.stderr
     assert config.load(folder).settings.round_size == 5

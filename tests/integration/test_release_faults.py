@@ -5,11 +5,14 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.sql import SQL, Identifier
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 from tests.faults import Crash, Fault, Faults, end_backend, kill_backend, kill_self, raise_crash
 from tests.graphs import NOW
@@ -26,8 +29,8 @@ from tacita.store.migrate import migrate
 from tacita.store.postgres import EmbeddedPostgres
 from tacita.store.rounds import State
 
-CELLS_LOOKED_FOR = 8
-"""So many neighbouring cells on the disk give a draw away: by chance, never."""
+LOOKED_FOR, CELLS_LOOKED_FOR = (20, 120, 320, 420), 8
+"""From where on so many neighbouring cells on the disk give a draw away. A page's end may part one or two of them."""
 
 
 class Draws:
@@ -57,13 +60,32 @@ def draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Draws:
     return made
 
 
+@dataclass(frozen=True)
+class Server:
+    """A running server and a migrated database on it."""
+
+    running: EmbeddedPostgres
+    dsn: str
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+def server(postgres: EmbeddedPostgres, database: str) -> Server:
+    return findable(Server(postgres, database))
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """Yield a server that a test may kill."""
     with EmbeddedPostgres(tmp_path / "postgres", durable=False) as running:
         migrate(running.dsn)
-        with psycopg.connect(running.dsn) as connection:  # so that what is written in the clear can be found as it is
-            connection.execute("ALTER TABLE releases ALTER COLUMN vector SET STORAGE EXTERNAL")
-        yield running
+        yield findable(Server(running, running.dsn))
+
+
+def findable(server: Server) -> Server:
+    """Have what is written in the clear written as it is, so that it can be found."""
+    with psycopg.connect(server.dsn) as connection:
+        connection.execute("ALTER TABLE releases ALTER COLUMN vector SET STORAGE EXTERNAL")
+    return server
 
 
 def closed_round(walk: Walk) -> int:
@@ -111,16 +133,19 @@ def recover(walk: Walk, number: int) -> None:
     walk.do(lambda shop: release.reveal(shop, number))
 
 
-def disk(server: EmbeddedPostgres) -> bytes:
+def disk(server: Server) -> bytes:
+    """Return every file of the database, and the server's whole log."""
     with psycopg.connect(server.dsn, autocommit=True) as connection:
         connection.execute("CHECKPOINT")
-    return b"".join(path.read_bytes() for path in sorted(server.data.rglob("*")) if path.is_file())
+        row = connection.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()
+    assert row is not None
+    folders = [server.running.data / "base" / str(row[0]), server.running.data / "pg_wal"]
+    return b"".join(path.read_bytes() for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 def lies_on(data: bytes, vector: list[int]) -> bool:
     cells = np.array(vector, "<i8")
-    starts = range(0, len(cells) - CELLS_LOOKED_FOR, CELLS_LOOKED_FOR)
-    return any(cells[start : start + CELLS_LOOKED_FOR].tobytes() in data for start in starts)
+    return any(cells[start : start + CELLS_LOOKED_FOR].tobytes() in data for start in LOOKED_FOR)
 
 
 def check(walk: Walk, number: int, drawn: list[list[int]]) -> list[int]:
@@ -135,23 +160,27 @@ def check(walk: Walk, number: int, drawn: list[list[int]]) -> list[int]:
     return [int(cell) for cell in vector]
 
 
-@pytest.mark.timeout(280)
+Record = Callable[[str, object], None]
+
+
 @pytest.mark.parametrize(
-    "fault",
-    [
-        raise_crash,
-        pytest.param(end_backend, marks=pytest.mark.slow),
-        pytest.param(kill_backend, marks=pytest.mark.slow),
-        pytest.param(kill_self, marks=pytest.mark.slow),
-    ],
+    "fault", [raise_crash, *(pytest.param(fault, marks=pytest.mark.slow) for fault in (end_backend, kill_self))]
 )
 def test_after_a_crash_at_any_statement_of_a_release_one_draw_alone_is_ever_in_the_clear(
-    server: EmbeddedPostgres,
-    draws: Draws,
-    tmp_path: Path,
-    fault: Fault,
-    record_property: Callable[[str, object], None],
+    server: Server, draws: Draws, tmp_path: Path, fault: Fault, record_property: Record
 ) -> None:
+    crash_everywhere(server, draws, tmp_path, fault, record_property)
+
+
+@pytest.mark.slow
+def test_after_a_kill_9_of_the_database_at_any_statement_of_a_release_one_draw_alone_is_ever_in_the_clear(
+    own_server: Server, draws: Draws, tmp_path: Path, record_property: Record
+) -> None:
+    crash_everywhere(own_server, draws, tmp_path, kill_backend, record_property)
+
+
+def crash_everywhere(server: Server, draws: Draws, tmp_path: Path, fault: Fault, record_property: Record) -> None:
+    """Release round after round, each with a crash one statement later; then look for every draw on the disk."""
     walk = begun(server.dsn, tmp_path)
     seen, at = [], 0
 
@@ -172,9 +201,7 @@ def test_after_a_crash_at_any_statement_of_a_release_one_draw_alone_is_ever_in_t
     record_property("statements, draws, releases", (at - 1, len(everything), len(seen)))
 
 
-def test_the_search_of_the_disk_finds_what_a_rolled_back_transaction_wrote(
-    server: EmbeddedPostgres, tmp_path: Path
-) -> None:
+def test_the_search_of_the_disk_finds_what_a_rolled_back_transaction_wrote(server: Server, tmp_path: Path) -> None:
     vector = [int(cell) for cell in np.random.default_rng(5).integers(-400_000, 400_000, 452)]
     begun(server.dsn, tmp_path)
 
@@ -190,15 +217,17 @@ def test_the_search_of_the_disk_finds_what_a_rolled_back_transaction_wrote(
 
 
 def test_a_database_restored_from_before_its_release_cannot_draw_a_second_time(
-    server: EmbeddedPostgres, draws: Draws, tmp_path: Path
+    server: Server, draws: Draws, tmp_path: Path
 ) -> None:
     walk = begun(server.dsn, tmp_path)
     number = closed_round(walk)
-    with psycopg.connect(server.dsn.replace("/tacita?", "/postgres?"), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE backup TEMPLATE tacita")
+    name = conninfo_to_dict(server.dsn)["dbname"]
+    copy = "CREATE DATABASE {} TEMPLATE {}"
+    with psycopg.connect(server.running.dsn, autocommit=True) as connection:
+        connection.execute(SQL(copy).format(Identifier(f"{name}_backup"), Identifier(str(name))))
     walk.do(lambda shop: release.release_round(shop, number))
 
-    restored = Walk(server.dsn.replace("/tacita?", "/backup?"), tmp_path)
+    restored = Walk(make_conninfo(server.dsn, dbname=f"{name}_backup"), tmp_path)
     with pytest.raises(Exception, match="secret of round 1 is destroyed"):
         restored.do(lambda shop: release.release_round(shop, number))
 

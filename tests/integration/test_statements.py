@@ -1,12 +1,11 @@
 """What is said of a release: as JSON, as a page that people can read, on the command line; and nothing before it."""
 
+import asyncio
 import base64
 import hashlib
 import html
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,9 @@ import pytest
 from tests.front_door import FrontDoor, opened
 from tests.graphs import NOW
 from tests.walk import add_release
+from typer.testing import CliRunner, Result
 
+from tacita.cli import app
 from tacita.cli.init import make_deployment
 from tacita.privacy import policy
 from tacita.privacy.release import Release, Statement
@@ -86,20 +87,17 @@ def test_the_page_allows_its_own_style_and_nothing_else(front: FrontDoor) -> Non
 def test_the_command_shows_each_release(tmp_path: Path) -> None:
     deployment = make_deployment(tmp_path / "deployment", round_size=5)
 
-    def tacita(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "tacita", "privacy", "statement", str(deployment.folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
     async def fill(dsn: str) -> None:
         async with open_pool(dsn, 1) as pool:
             await run_transaction(pool, _release)
 
-    import asyncio
+    def tacita(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["privacy", "statement", str(deployment.folder), *arguments])
 
     with deployment.database() as database:
         asyncio.run(fill(database.dsn))
         read, for_machines, missing = tacita("1"), tacita("--json"), tacita("2")
 
-    assert "2.72 times as likely" in read.stdout, read.stderr
+    assert "2.72 times as likely" in read.stdout
     assert json.loads(for_machines.stdout)[0]["statement"]["devices"] == 1_234
-    assert (missing.returncode, "round 2 has no release" in missing.stderr) == (1, True)
+    assert (missing.exit_code, str(missing.exception)) == (1, "round 2 has no release")
