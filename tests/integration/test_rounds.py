@@ -11,6 +11,7 @@ from tests.graphs import NOW
 from tests.packs import pack_bytes
 from tests.walk import SIZE, Walk, begun
 
+from tacita.crypto import round_secrets
 from tacita.models.policy_pack import PACK_FORMAT
 from tacita.privacy import policy
 from tacita.rounds import close, driver, publish, release
@@ -18,6 +19,7 @@ from tacita.rounds.launchers.local import LocalLauncher
 from tacita.rounds.workshop import StepFailed, Workshop
 from tacita.store import ledger, ledger_proof, registry, releases, rounds
 from tacita.store.connection import Connection, run_transaction
+from tacita.store.errors import StoreError
 from tacita.store.registry import Model
 from tacita.store.rounds import State
 from tacita.store.sealing import ledger_tag
@@ -106,6 +108,52 @@ def test_an_abandoned_round_is_scrubbed_and_charges_nothing(walk: Walk) -> None:
 
     assert (walk.state(1), walk.state(2)) == (State.ABANDONED, State.COLLECTING)
     assert walk.rows("SELECT (SELECT count(*) FROM contributions), (SELECT count(*) FROM ledger)") == [(0, 0)]
+
+
+def test_a_closed_round_can_be_abandoned_also_when_its_secret_is_lost(walk: Walk) -> None:
+    walk.contribute(SIZE)
+    walk.do(close.close_if_full)
+    round_secrets.destroy(walk.folder / "keys", 1)
+    with pytest.raises(StoreError, match="secret of round 1 is destroyed or missing"):
+        walk.do(lambda shop: release.release_round(shop, 1))
+
+    walk.do(lambda shop: release.abandon_unreleased(shop, 1, "its secret is lost"))
+
+    assert walk.state(1) is State.ABANDONED
+    assert walk.rows("SELECT (SELECT count(*) FROM contributions), (SELECT count(*) FROM ledger)") == [(0, 0)]
+
+
+def test_a_draw_that_can_never_be_revealed_can_be_abandoned_and_stays_paid_for(
+    walk: Walk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk.contribute(SIZE)
+    walk.do(close.close_if_full)
+
+    async def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(releases, "reveal", die)
+        with pytest.raises(KeyboardInterrupt):
+            walk.do(lambda shop: release.release_round(shop, 1))
+    with pytest.raises(StepFailed, match="is released"):
+        walk.do(lambda shop: release.abandon_unreleased(shop, 1, "too early"))
+    round_secrets.destroy(walk.folder / "keys", 1)
+
+    walk.do(lambda shop: release.abandon_unreleased(shop, 1, "its secret is lost"))
+
+    assert walk.state(1) is State.ABANDONED
+    assert walk.transaction(releases.everything) == []
+    assert walk.transaction(ledger_proof.prove).findings == ()
+
+
+def test_what_was_released_cannot_be_abandoned(walk: Walk) -> None:
+    walk.contribute(SIZE)
+    walk.do(close.close_if_full)
+    walk.do(lambda shop: release.release_round(shop, 1))
+
+    with pytest.raises(StepFailed, match="round 1 is released"):
+        walk.do(lambda shop: release.abandon_unreleased(shop, 1, "too late"))
 
 
 def test_a_model_that_is_not_measurably_better_ends_its_round_and_cannot_be_signed(walk: Walk) -> None:

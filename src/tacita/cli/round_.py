@@ -7,7 +7,7 @@ import typer
 
 from tacita.cli import screen
 from tacita.cli.parts import with_workshop
-from tacita.rounds import close, driver
+from tacita.rounds import close, driver, release
 from tacita.rounds.workshop import StepFailed, Workshop
 from tacita.store import contributions, refusals, rounds
 from tacita.store.connection import Connection, run_transaction
@@ -93,7 +93,19 @@ def run(folder: Folder) -> None:
 
 
 @app.command()
-def abandon(folder: Folder, reason: Annotated[str, typer.Option(help="Why; kept in the round's story.")]) -> None:
-    """Abandon the collecting round: its contributions are scrubbed and nothing is charged; the next one opens."""
-    number = with_workshop(folder, lambda shop: close.abandon(shop, reason))
-    screen.say(f"round {number} is abandoned")
+def abandon(
+    folder: Folder,
+    reason: Annotated[str, typer.Option(help="Why; kept in the round's story.")],
+    number: Annotated[
+        int | None, typer.Option("--round", min=1, help="A closed round; else the collecting one.")
+    ] = None,
+) -> None:
+    """Abandon the collecting round, or a closed one: its contributions are scrubbed and nothing is charged."""
+
+    async def work(shop: Workshop) -> int:
+        if number is None:
+            return await close.abandon(shop, reason)
+        await release.abandon_unreleased(shop, number, reason)
+        return number
+
+    screen.say(f"round {with_workshop(folder, work)} is abandoned")

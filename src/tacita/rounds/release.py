@@ -7,11 +7,12 @@ repeated, and noise that a crash made void was never written in the clear (decis
 
 from datetime import datetime
 
+from tacita.crypto import round_secrets
 from tacita.privacy import accountant, bounding, policy
 from tacita.privacy.policy import NanoRho
 from tacita.privacy.release import Cohort, release
 from tacita.rounds.erasure import destroy_spent_secrets
-from tacita.rounds.workshop import Workshop
+from tacita.rounds.workshop import StepFailed, Workshop
 from tacita.store import contributions, ledger, releases, rounds
 from tacita.store.connection import Connection, run_transaction
 from tacita.store.rounds import Round, State
@@ -54,6 +55,28 @@ async def reveal(shop: Workshop, number: int) -> None:
             await releases.reveal(connection, number, open_draw(shop.keyring, number, sealed))
 
     await run_transaction(shop.pool, do)
+    await destroy_spent_secrets(shop)
+
+
+async def abandon_unreleased(shop: Workshop, number: int, reason: str) -> None:
+    """Abandon a closed round: scrubbed, nothing charged. Also one whose release can't be revealed any more.
+
+    The latter is what is left to do when the round's secret was lost: its draw is charged for, and opens for nobody.
+
+    Raises:
+        StepFailed: the round is neither.
+    """
+
+    async def give_up(connection: Connection) -> None:
+        current = await rounds.lock(connection, number)
+        lost = number not in round_secrets.held(shop.keyring.folder)
+        drawn = await releases.sealed_vector(connection, number) is not None
+        if current.state is not State.CLOSED and not (drawn and lost):
+            raise StepFailed(f"round {number} is {current.state.value}; only what isn't released can be abandoned")
+        await contributions.scrub(connection, number)
+        await rounds.advance(connection, number, current.state, State.ABANDONED, shop.clock(), reason)
+
+    await run_transaction(shop.pool, give_up)
     await destroy_spent_secrets(shop)
 
 
