@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tacita.models import trust
+from tacita.models.roots import NamedStorage
 from tacita.models.trusted_client import fetch_verified
 from tacita.store.blobs import Blobs, local_blobs
 
@@ -25,7 +26,9 @@ class _Handler(SimpleHTTPRequestHandler):
             return
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(content)
+        with suppress(ConnectionError):  # the client has had enough
+            for chunk in [content] if isinstance(content, bytes) else content:
+                self.wfile.write(chunk)
 
     def translate_path(self, path: str) -> str:
         return super().translate_path(path.removeprefix("/tuf"))
@@ -35,8 +38,8 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path, answers: dict[str, bytes] | None = None) -> Iterator[str]:
-    """Serve `folder` under /tuf, and `answers` at their own paths; yield the base URL."""
+def serving(folder: Path, answers: Mapping[str, bytes | Iterable[bytes]] | None = None) -> Iterator[str]:
+    """Serve `folder` under /tuf, and `answers`, some of them endless, at their own paths; yield the base URL."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(folder))) as server:
         server.answers = {} if answers is None else answers  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -93,7 +96,7 @@ class Chain:
     def first_root(self) -> bytes:
         return (self.named / "metadata" / "1.root.json").read_bytes()
 
-    def start(self, age: timedelta = timedelta(0), storage: trust.NamedStorage | None = None) -> None:
+    def start(self, age: timedelta = timedelta(0), storage: NamedStorage | None = None) -> None:
         asyncio.run(trust.initialise(storage or self.blobs, trust.signers(self.keys), just_now() - age))
 
     def publish(
@@ -101,7 +104,7 @@ class Chain:
         name: str,
         data: bytes,
         age: timedelta = timedelta(0),
-        storage: trust.NamedStorage | None = None,
+        storage: NamedStorage | None = None,
         signed_by: dict[str, bytes] | None = None,
     ) -> None:
         digest = hashlib.sha256(data).hexdigest()
@@ -116,6 +119,17 @@ class Chain:
 
     def refresh(self, age: timedelta = timedelta(0)) -> None:
         asyncio.run(trust.refresh(self.blobs, trust.signers(self.keys), just_now() - age))
+
+    def appoint(self, keys: dict[str, bytes]) -> None:
+        """Give roles other keys, each named by its role and whatever tells it from the role's others."""
+        by, appointed = trust.signers(self.keys), trust.signers(keys)
+        given = {role: of_role for role, of_role in appointed.items() if of_role}
+        asyncio.run(trust.rotate(self.blobs, by, given, just_now()))
+        self.keys = {name: secret for name, secret in self.keys.items() if name not in given} | keys
+
+    def rotate(self, *roles: str) -> None:
+        """Give roles new keys; the old ones are forgotten."""
+        self.appoint({role: trust.generate_role_keys()[role] for role in roles})
 
     def metadata(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in (self.named / "metadata").iterdir()}

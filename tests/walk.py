@@ -51,9 +51,8 @@ class Walk:
 
     def shop(self, pool: Pool) -> Workshop:
         keyring = Keyring.load(self.folder / "keys")
-        roles = {role: keyring.get(f"tuf-{role}") for role in trust.ROLES}
         blobs, runs = local_blobs(self.folder / "blobs"), self.folder / "runs"
-        return Workshop(pool, keyring, blobs, roles, LocalLauncher(60), runs, SIZE, lambda: self.now)
+        return Workshop(pool, keyring, blobs, LocalLauncher(60), runs, SIZE, lambda: self.now)
 
     def transaction(self, work: Callable[[Connection], Awaitable[_Result]]) -> _Result:
         return self.do(lambda shop: run_transaction(shop.pool, work))

@@ -59,7 +59,7 @@ def with_constant_noise(number: int) -> dict[str, Any]:
 def with_shop(front: FrontDoor, work: Callable[[Workshop], Awaitable[_Result]], round_size: int = 2) -> _Result:
     door = front.door
     none = LocalLauncher(1)
-    shop = Workshop(door.pool, door.keyring, door.blobs, {}, none, Path("/nowhere"), round_size, door.clock)
+    shop = Workshop(door.pool, door.keyring, door.blobs, none, Path("/nowhere"), round_size, door.clock)
 
     async def run() -> _Result:
         return await work(shop)

@@ -12,7 +12,6 @@ from tacita.api.rate import RateLimit
 from tacita.clock import system_clock
 from tacita.config import Deployment
 from tacita.crypto.enrolment_keys import EnrolmentKeys
-from tacita.models import trust
 from tacita.rounds.launchers.local import LocalLauncher
 from tacita.rounds.workshop import Workshop
 from tacita.store.blobs import local_blobs
@@ -32,7 +31,6 @@ async def open_workshop(deployment: Deployment, dsn: str) -> AsyncIterator[Works
             pool=pool,
             keyring=keyring,
             blobs=local_blobs(deployment.blobs),
-            role_keys={role: keyring.get(f"tuf-{role}") for role in trust.ROLES},
             launcher=LocalLauncher(deployment.settings.training_timeout_seconds),
             runs=deployment.runs,
             round_size=deployment.settings.round_size,

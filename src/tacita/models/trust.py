@@ -1,43 +1,36 @@
 """The signed chain of models: TUF 1.0's repository side on python-tuf's Metadata API (contract §6.2).
 
-One key a role, threshold one, consistent snapshots. Clients see what `timestamp.json` leads to, and that is written
-last, so a publication happens whole or not at all: killed anywhere in between, its repetition overwrites what no client
-was ever led to.
+Which keys count, and how many must sign, is what the present root says (`roots`); consistent snapshots. Clients see
+what `timestamp.json` leads to, and that is written last, so a publication happens whole or not at all: killed anywhere
+in between, its repetition overwrites what no client was ever led to. Nothing is signed on the strength of what merely
+lies in the storage: what is read there is verified first, what is written there, before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from securesystemslib.signer import CryptoSigner, Signer
-from tuf.api.metadata import Metadata, MetaFile, Role, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.serialization import DeserializationError
 
 from tacita.crypto.signing import generate_signing_secret, signing_key
-from tacita.errors import TacitaError
+from tacita.models import roots
+from tacita.models.roots import ROLES, NamedStorage, TrustError
 
-ROLES = (Root.type, Targets.type, Snapshot.type, Timestamp.type)
 LIFETIMES = {
-    Root.type: timedelta(days=365),
+    Root.type: roots.LIFETIME,
     Targets.type: timedelta(days=365),
     Snapshot.type: timedelta(days=90),
     Timestamp.type: timedelta(days=7),
 }
 _TIMESTAMP = "metadata/timestamp.json"
-_Kind = TypeVar("_Kind", Root, Targets, Snapshot, Timestamp)
+_Kind = TypeVar("_Kind", Targets, Snapshot, Timestamp)
 
-
-class TrustError(TacitaError):
-    """The repository of signed metadata is missing or not ours."""
-
-
-class NamedStorage(Protocol):
-    """Where the chain's files lie: the blobs seam (design §2)."""
-
-    async def get_named(self, name: str) -> bytes | None:
-        """Return a file, or None."""
-
-    async def put_named(self, name: str, data: bytes, *, immutable: bool) -> None:
-        """Write a file, atomically."""
+Signers = Mapping[str, Sequence[Signer]]
+"""What can sign here, by role. The present root says which of it counts; root keys may be elsewhere."""
 
 
 def generate_role_keys() -> dict[str, bytes]:
@@ -45,83 +38,121 @@ def generate_role_keys() -> dict[str, bytes]:
     return {role: generate_signing_secret() for role in ROLES}
 
 
-def signers(role_keys: Mapping[str, bytes]) -> dict[str, Signer]:
-    """Return the signer of each role from its secret."""
-    return {role: CryptoSigner(signing_key(secret)) for role, secret in role_keys.items()}
+def signer(secret: bytes) -> Signer:
+    """Return the signer of an Ed25519 secret."""
+    return CryptoSigner(signing_key(secret))
+
+
+def signers(role_keys: Mapping[str, bytes]) -> Signers:
+    """Return what can sign, from secrets named `<role>` or `<role>-<anything>`."""
+    return {
+        role: [signer(secret) for name, secret in role_keys.items() if name.partition("-")[0] == role] for role in ROLES
+    }
 
 
 def _whole_second(now: datetime) -> datetime:
     return now.replace(microsecond=0)
 
 
-async def _write(storage: NamedStorage, by: Mapping[str, Signer], signed: Signed, name: str) -> bytes:
-    metadata: Metadata[Any] = Metadata(signed)
-    metadata.sign(by[signed.type])
-    data = metadata.to_bytes()
-    await storage.put_named(name, data, immutable=False)
-    return data
-
-
-async def _read(storage: NamedStorage, name: str, kind: type[_Kind]) -> _Kind:
-    data = await storage.get_named(name)
-    if data is None:
-        raise TrustError(f"the signed chain lacks {name}")
-    signed = Metadata.from_bytes(data).signed
-    if not isinstance(signed, kind):
-        raise TrustError(f"{name} is no {kind.type} metadata")
-    return signed
-
-
 def _described(version: int, data: bytes) -> MetaFile:
     return MetaFile.from_data(version, data, ["sha256"])
 
 
-async def initialise(storage: NamedStorage, by: Mapping[str, Signer], now: datetime) -> None:
+@dataclass
+class _Tip:
+    """What the timestamp leads to."""
+
+    timestamp: Timestamp
+    snapshot: Snapshot
+    targets: Targets
+
+
+@dataclass(frozen=True)
+class _Pen:
+    """Signs and writes metadata below the root, and reads it.
+
+    Attributes:
+        storage: where the chain lies.
+        by: what can sign.
+        obeyed: the roots that must each be content with a signature: the present one, and for the length of a
+            rotation the one that follows.
+        now: the moment that expiries are counted from, in whole seconds.
+    """
+
+    storage: NamedStorage
+    by: Signers
+    obeyed: tuple[Root, ...]
+    now: datetime
+
+    async def read(self, name: str, kind: type[_Kind]) -> _Kind:
+        data = await self.storage.get_named(name)
+        if data is None:
+            raise TrustError(f"the signed chain lacks {name}")
+        try:
+            metadata: Metadata[Any] = Metadata.from_bytes(data)
+            self.obeyed[0].verify_delegate(kind.type, metadata.signed_bytes, metadata.signatures)
+        except (RepositoryError, DeserializationError) as error:
+            raise TrustError(f"{name} in the storage is not trusted: {error}") from None
+        signed = metadata.signed
+        if not isinstance(signed, kind):
+            raise TrustError(f"{name} is no {kind.type} metadata")
+        return signed
+
+    async def tip(self) -> _Tip:
+        timestamp = await self.read(_TIMESTAMP, Timestamp)
+        snapshot = await self.read(f"metadata/{timestamp.snapshot_meta.version}.snapshot.json", Snapshot)
+        targets = await self.read(f"metadata/{snapshot.meta['targets.json'].version}.targets.json", Targets)
+        return _Tip(timestamp, snapshot, targets)
+
+    async def write(self, signed: Signed, name: str) -> bytes:
+        signed.expires = self.now + LIFETIMES[signed.type]
+        metadata: Metadata[Any] = Metadata(signed)
+        counted = {keyid for root in self.obeyed for keyid in root.roles[signed.type].keyids}
+        for one in self.by.get(signed.type, ()):
+            if one.public_key.keyid in counted:
+                metadata.sign(one, append=True)
+        try:
+            for root in self.obeyed:
+                root.verify_delegate(signed.type, metadata.signed_bytes, metadata.signatures)
+        except RepositoryError as error:
+            raise TrustError(f"the keys at hand can't sign {signed.type}: {error}") from None
+        data = metadata.to_bytes()
+        await self.storage.put_named(name, data, immutable=False)
+        return data
+
+    async def renew(self, tip: _Tip, role: str, step: int = 1) -> None:
+        """Write the metadata of a role and of all that leads to it, `step` versions on."""
+        if role == Targets.type:
+            tip.targets.version += step
+            data = await self.write(tip.targets, f"metadata/{tip.targets.version}.targets.json")
+            tip.snapshot.meta["targets.json"] = _described(tip.targets.version, data)
+        if role != Timestamp.type:
+            tip.snapshot.version += step
+            data = await self.write(tip.snapshot, f"metadata/{tip.snapshot.version}.snapshot.json")
+            tip.timestamp.snapshot_meta = _described(tip.snapshot.version, data)
+        tip.timestamp.version += step
+        await self.write(tip.timestamp, _TIMESTAMP)
+
+
+async def _pen(storage: NamedStorage, by: Signers, now: datetime) -> _Pen:
+    return _Pen(storage, by, ((await roots.walk(storage))[-1],), _whole_second(now))
+
+
+async def initialise(storage: NamedStorage, by: Signers, now: datetime) -> None:
     """Write the first root, targets, snapshot and timestamp; a chain that is there already stays as it is."""
     if await storage.get_named(_TIMESTAMP) is not None:
         return
     now = _whole_second(now)
-    keys = {by[role].public_key.keyid: by[role].public_key for role in ROLES}
-    roles = {role: Role([by[role].public_key.keyid], 1) for role in ROLES}
-    root = Root(1, expires=now + LIFETIMES[Root.type], keys=keys, roles=roles, consistent_snapshot=True)
-    await _write(storage, by, root, "metadata/1.root.json")
-    targets = Targets(1, expires=now + LIFETIMES[Targets.type])
-    await _write_chain(storage, by, targets, snapshot_version=1, timestamp_version=1, now=now)
-
-
-async def _write_chain(
-    storage: NamedStorage,
-    by: Mapping[str, Signer],
-    targets: Targets,
-    snapshot_version: int,
-    timestamp_version: int,
-    now: datetime,
-) -> None:
-    data = await _write(storage, by, targets, f"metadata/{targets.version}.targets.json")
-    meta = {"targets.json": _described(targets.version, data)}
-    snapshot = Snapshot(snapshot_version, expires=now + LIFETIMES[Snapshot.type], meta=meta)
-    await _write_tip(storage, by, snapshot, timestamp_version, now)
-
-
-async def _write_tip(
-    storage: NamedStorage, by: Mapping[str, Signer], snapshot: Snapshot, timestamp_version: int, now: datetime
-) -> None:
-    data = await _write(storage, by, snapshot, f"metadata/{snapshot.version}.snapshot.json")
-    expires = now + LIFETIMES[Timestamp.type]
-    timestamp = Timestamp(timestamp_version, expires=expires, snapshot_meta=_described(snapshot.version, data))
-    await _write(storage, by, timestamp, _TIMESTAMP)
-
-
-async def _tip(storage: NamedStorage) -> tuple[Timestamp, Snapshot, Targets]:
-    timestamp = await _read(storage, _TIMESTAMP, Timestamp)
-    snapshot = await _read(storage, f"metadata/{timestamp.snapshot_meta.version}.snapshot.json", Snapshot)
-    targets = await _read(storage, f"metadata/{snapshot.meta['targets.json'].version}.targets.json", Targets)
-    return timestamp, snapshot, targets
+    root = roots.first({role: [one.public_key for one in by[role]] for role in ROLES}, now)
+    roots.sign(root, by[Root.type])
+    await storage.put_named(roots.root_name(1), root.to_bytes(), immutable=False)
+    pen = _Pen(storage, by, (root.signed,), now)
+    await pen.renew(_Tip(Timestamp(), Snapshot(), Targets()), Targets.type, step=0)
 
 
 async def publish(
     storage: NamedStorage,
-    by: Mapping[str, Signer],
+    by: Signers,
     target_path: str,
     data_length: int,
     sha256: str,
@@ -132,7 +163,7 @@ async def publish(
 
     Args:
         storage: where the chain lies; the target's file must lie at `targets/<sha256>.<target_path>` before.
-        by: the signer of each role.
+        by: what can sign.
         target_path: the target's name.
         data_length: its length, in bytes.
         sha256: its digest, in hex.
@@ -140,55 +171,93 @@ async def publish(
         now: the moment that expiries are counted from.
 
     Raises:
-        TrustError: there is no chain, or the path already names another content.
+        TrustError: there is no chain, the keys at hand can't sign, or the path already names another content.
     """
-    timestamp, snapshot, targets = await _tip(storage)
+    pen = await _pen(storage, by, now)
+    tip = await pen.tip()
     wanted = TargetFile(data_length, {"sha256": sha256}, target_path, {"custom": dict(custom)})
-    present = targets.targets.get(target_path)
+    present = tip.targets.targets.get(target_path)
     if present == wanted:
         return
     if present is not None:
         raise TrustError(f"{target_path} is signed already, with another content")
-    now = _whole_second(now)
-    targets.targets[target_path] = wanted
-    targets.version += 1
-    targets.expires = now + LIFETIMES[Targets.type]
-    await _write_chain(storage, by, targets, snapshot.version + 1, timestamp.version + 1, now)
+    tip.targets.targets[target_path] = wanted
+    await pen.renew(tip, Targets.type)
 
 
 def _ageing(signed: Signed, now: datetime) -> bool:
     return signed.expires - now < LIFETIMES[signed.type] / 2
 
 
-async def refresh(storage: NamedStorage, by: Mapping[str, Signer], now: datetime) -> None:
+async def refresh(storage: NamedStorage, by: Signers, now: datetime) -> None:
     """Sign anew what has less than half of its life left, so that the chain never expires while we are here.
 
+    A root whose keys are elsewhere is left to whoever has them.
+
     Raises:
-        TrustError: there is no chain.
+        TrustError: there is no chain, or the keys at hand can't sign.
     """
-    now = _whole_second(now)
-    timestamp, snapshot, targets = await _tip(storage)
-    await _refresh_root(storage, by, now)
-    if _ageing(targets, now):
-        targets.version += 1
-        targets.expires = now + LIFETIMES[Targets.type]
-        await _write_chain(storage, by, targets, snapshot.version + 1, timestamp.version + 1, now)
-    elif _ageing(snapshot, now):
-        snapshot.version += 1
-        snapshot.expires = now + LIFETIMES[Snapshot.type]
-        await _write_tip(storage, by, snapshot, timestamp.version + 1, now)
-    elif _ageing(timestamp, now):
-        timestamp.version += 1
-        timestamp.expires = now + LIFETIMES[Timestamp.type]
-        await _write(storage, by, timestamp, _TIMESTAMP)
+    pen = await _pen(storage, by, now)
+    [root] = pen.obeyed
+    if _ageing(root, pen.now) and by.get(Root.type):
+        await rotate(storage, by, {}, now)
+    tip = await pen.tip()
+    ageing = [part.type for part in (tip.targets, tip.snapshot, tip.timestamp) if _ageing(part, pen.now)]
+    if ageing:
+        await pen.renew(tip, ageing[0])
 
 
-async def _refresh_root(storage: NamedStorage, by: Mapping[str, Signer], now: datetime) -> None:
-    """Sign the next root with the same keys when the last one is ageing; clients walk from root to root."""
-    root = await _read(storage, "metadata/1.root.json", Root)
-    while await storage.get_named(f"metadata/{root.version + 1}.root.json") is not None:
-        root = await _read(storage, f"metadata/{root.version + 1}.root.json", Root)
-    if _ageing(root, now):
-        root.version += 1
-        root.expires = now + LIFETIMES[Root.type]
-        await _write(storage, by, root, f"metadata/{root.version}.root.json")
+async def rotate(
+    storage: NamedStorage, by: Signers, appointed: Signers, now: datetime, drop: Collection[str] = ()
+) -> None:
+    """Replace the keys of roles by others, with a root signed here; clients walk from root to root.
+
+    Args:
+        storage: where the chain lies.
+        by: what can sign now, the root's keys included.
+        appointed: the new keys of each role that gets some; all of a role's must sign from then on.
+        now: the moment that expiries are counted from.
+        drop: targets that shall not stay signed.
+
+    Raises:
+        TrustError: there is no chain, or the keys at hand can't sign.
+    """
+    root = roots.successor((await roots.walk(storage))[-1], _whole_second(now))
+    for role, of_role in appointed.items():
+        roots.appoint(root.signed, role, [one.public_key for one in of_role], len(of_role))
+    roots.sign(root, [*by.get(Root.type, ()), *appointed.get(Root.type, ())])
+    both = {role: [*by.get(role, ()), *appointed.get(role, ())] for role in ROLES}
+    await install(storage, both, root, now, drop)
+
+
+async def install(
+    storage: NamedStorage, by: Signers, root: Metadata[Root], now: datetime, drop: Collection[str] = ()
+) -> None:
+    """Let a root follow the present one, wherever it was signed. Killed anywhere in between, it may be repeated.
+
+    What lies below is signed first, by old and new keys alike, so that clients can follow at every moment.
+
+    Args:
+        storage: where the chain lies.
+        by: what can sign: enough for the present root and for the new one.
+        root: the new root.
+        now: the moment that expiries are counted from.
+        drop: targets that shall not stay signed.
+
+    Raises:
+        TrustError: there is no chain; the new root is not signed by the present one's keys and its own; or the keys at
+            hand can't sign what both roots want.
+    """
+    present = (await roots.walk(storage))[-1]
+    roots.verify(root, present, present.version + 1)
+    pen = _Pen(storage, by, (present, root.signed), _whole_second(now))
+    tip = await pen.tip()
+    for target_path in drop:
+        del tip.targets.targets[target_path]
+    if drop or any(_changes(present, root.signed, role) for role in ROLES[1:]):
+        await pen.renew(tip, Targets.type)
+    await storage.put_named(roots.root_name(root.signed.version), root.to_bytes(), immutable=True)
+
+
+def _changes(present: Root, following: Root, role: str) -> bool:
+    return present.roles[role] != following.roles[role]

@@ -1,6 +1,5 @@
 """What every step of a round works with."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,6 @@ class Workshop:
         pool: connections to the store.
         keyring: opens round keys.
         blobs: models and signed metadata.
-        role_keys: the raw private keys of TUF's roles, by role.
         launcher: starts training.
         runs: the folder of training runs.
         round_size: distinct devices that close a round, and without which nothing is released.
@@ -34,8 +32,16 @@ class Workshop:
     pool: Pool
     keyring: Keyring
     blobs: Blobs
-    role_keys: Mapping[str, bytes]
     launcher: LocalLauncher
     runs: Path
     round_size: int
     clock: Clock
+
+    @property
+    def role_keys(self) -> dict[str, bytes]:
+        """The secrets that sign metadata, by role; several of a role are told apart by what follows its name.
+
+        They are read anew each time: a rotation may have changed them.
+        """
+        names = self.keyring.names("tuf-")
+        return {name.removeprefix("tuf-"): self.keyring.get(name) for name in names}
