@@ -46,7 +46,7 @@ test-cloud: $(UV)
 	.venv-cloud/bin/pytest tests/cloud tests/unit/crypto/test_kek_sources.py
 
 audit-nightly: install
-	.venv/bin/tacita privacy audit --runs 6000 --canaries 1 --at-least 0.8
+	.venv/bin/tacita privacy audit --runs 10000 --canaries 1 --at-least 0.8
 
 bench: install
 	.venv/bin/python -m bench.line
