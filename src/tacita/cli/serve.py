@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -38,6 +39,7 @@ _FOLDER_VARIABLE = "TACITA_SERVE_FOLDER"
 _DSN_VARIABLE = "TACITA_SERVE_DSN"
 _WATCH_S = 0.5
 _READY_WITHIN_S = 60
+_MIGRATE_ATTEMPTS = 5
 _WORKER_HEALTHY_WITHIN_S = 30  # a worker answers its supervisor only once it has imported us: seconds on a busy machine
 
 _log = structlog.get_logger()
@@ -63,7 +65,7 @@ def serve(
     listener = _listen(host, port)
     bound = f"http://{host}:{listener.getsockname()[1]}"
     with deployment.database() as database:
-        migrate(database.dsn)
+        migrate_patiently(database)
         stopped = threading.Event()
         watchers = [threading.Thread(target=_announce, args=(bound, stopped), daemon=True)]
         if database.embedded is not None:
@@ -78,6 +80,24 @@ def serve(
             stopped.set()
             for watcher in watchers:
                 watcher.join()
+
+
+def migrate_patiently(database: Database) -> None:
+    """Bring the schema up to date, again where the embedded server died meanwhile: its watcher isn't there yet.
+
+    Raises:
+        StoreUnavailable: an own server doesn't answer, or the embedded one dies again and again.
+    """
+    for attempts_left in reversed(range(_MIGRATE_ATTEMPTS)):
+        try:
+            migrate(database.dsn)
+        except StoreUnavailable:
+            if database.embedded is None or attempts_left == 0:
+                raise
+            time.sleep(_WATCH_S)
+            database.embedded.ensure_running()
+        else:
+            return
 
 
 def log_to_stderr() -> None:
