@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tacita.models import trust
+from tacita.models.approval import Approved
 from tacita.models.roots import NamedStorage
 from tacita.models.trusted_client import fetch_verified
 from tacita.store.blobs import Blobs, local_blobs
@@ -112,8 +113,9 @@ class Chain:
         async def run() -> None:
             await self.blobs.put_named(f"targets/{digest}.{name}", data, immutable=True)
             by = trust.signers(signed_by or self.keys)
-            custom = {"version": name.removesuffix(".json"), "base_version": None}
-            await trust.publish(storage or self.blobs, by, name, len(data), digest, custom, just_now() - age)
+            approved = Approved(name.removesuffix(".json"), name, digest, 1, {"better": True})
+            custom, to = {"base_version": None}, storage or self.blobs
+            await trust.publish(to, by, approved, name, len(data), digest, custom, just_now() - age)
 
         asyncio.run(run())
 

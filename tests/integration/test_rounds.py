@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 from tests.graphs import NOW
 from tests.packs import pack_bytes
 from tests.walk import SIZE, Walk, begun
 
 from tacita.crypto import round_secrets
+from tacita.models.approval import NotApproved
 from tacita.models.policy_pack import PACK_FORMAT
 from tacita.privacy import policy
 from tacita.rounds import close, driver, publish, release
@@ -166,8 +168,32 @@ def test_a_model_that_is_not_measurably_better_ends_its_round_and_cannot_be_sign
     rejected = walk.transaction(lambda connection: registry.get(connection, "granite-3b-v2"))
     assert rejected is not None
     assert rejected.state == "rejected"
-    with pytest.raises(StepFailed, match="can't be signed"):
+    with pytest.raises(NotApproved, match="can't be signed"):
         walk.do(lambda shop: publish._sign(shop, rejected))
+
+
+@pytest.mark.parametrize("evaluation", [None, {}, {"better": False}, {"better": "yes"}])
+def test_a_candidate_without_a_passed_evaluation_cannot_be_signed(
+    walk: Walk, evaluation: dict[str, Any] | None
+) -> None:
+    genesis = walk.transaction(lambda connection: registry.get(connection, "granite-3b-v1"))
+    assert genesis is not None
+    candidate = replace(genesis, version="granite-3b-v2", number=2, base_version=genesis.version, round=1)
+
+    async def add(connection: Connection) -> None:
+        await registry.add_candidate(connection, candidate)
+        await connection.execute(
+            "UPDATE models SET evaluation = %s WHERE version = %s",
+            [None if evaluation is None else Jsonb(evaluation), candidate.version],
+        )
+
+    walk.transaction(add)
+    before = walk.do(lambda shop: shop.blobs.get_named("metadata/timestamp.json"))
+
+    with pytest.raises(NotApproved, match="can't be signed"):
+        walk.do(lambda shop: publish._sign(shop, candidate))
+
+    assert walk.do(lambda shop: shop.blobs.get_named("metadata/timestamp.json")) == before
 
 
 def test_two_drivers_at_once_make_one_release(walk: Walk) -> None:

@@ -1,14 +1,16 @@
 """The signed chain, followed by python-tuf's own client over HTTP: what it accepts, refuses and survives."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.chain import Chain, Cut, Killed, serving
+from tests.chain import Chain, Cut, Killed, just_now, serving
 
 from tacita.models import trust
+from tacita.models.approval import Approved
 from tacita.models.roots import ROLES, TrustError
 from tacita.models.trusted_client import UntrustedModel, fetch_verified
 
@@ -193,6 +195,15 @@ def test_publishing_twice_changes_nothing(chain: Chain) -> None:
 def test_another_content_under_a_signed_name_is_refused(chain: Chain) -> None:
     with pytest.raises(TrustError, match="signed already"):
         chain.publish("one.json", TWO)
+
+
+def test_a_file_that_is_not_the_one_that_was_judged_is_not_signed(chain: Chain) -> None:
+    judged = Approved("two", "two.json", "0" * 64, 1, {"better": True})
+
+    with pytest.raises(TrustError, match="not the file that was judged"):
+        asyncio.run(
+            trust.publish(chain.blobs, trust.signers(chain.keys), judged, "two.json", 1, "1" * 64, {}, just_now())
+        )
 
 
 def test_publishing_without_a_chain_is_a_clear_error(bare: Chain) -> None:

@@ -18,6 +18,7 @@ from tuf.api.serialization import DeserializationError
 
 from tacita.crypto.signing import generate_signing_secret, signing_key
 from tacita.models import roots
+from tacita.models.approval import Approved
 from tacita.models.roots import ROLES, NamedStorage, TrustError
 
 LIFETIMES = {
@@ -153,29 +154,36 @@ async def initialise(storage: NamedStorage, by: Signers, now: datetime) -> None:
 async def publish(
     storage: NamedStorage,
     by: Signers,
+    approved: Approved,
     target_path: str,
     data_length: int,
     sha256: str,
     custom: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    """Sign one more target into the chain; a target that is in it already changes nothing.
+    """Sign one more target of an approved model into the chain; a target that is in it already changes nothing.
 
     Args:
         storage: where the chain lies; the target's file must lie at `targets/<sha256>.<target_path>` before.
         by: what can sign.
+        approved: the leave to sign the model, or what is made of it.
         target_path: the target's name.
         data_length: its length, in bytes.
         sha256: its digest, in hex.
-        custom: what clients may read of it before they download it.
+        custom: what clients may read of it before they download it, beside the model's version.
         now: the moment that expiries are counted from.
 
     Raises:
-        TrustError: there is no chain, the keys at hand can't sign, or the path already names another content.
+        TrustError: there is no chain, the keys at hand can't sign, the path already names another content, or the
+            content is not the one that was judged.
     """
+    if target_path == approved.target_path and sha256 != approved.sha256:
+        raise TrustError(f"{target_path} is not the file that was judged")
     pen = await _pen(storage, by, now)
     tip = await pen.tip()
-    wanted = TargetFile(data_length, {"sha256": sha256}, target_path, {"custom": dict(custom)})
+    wanted = TargetFile(
+        data_length, {"sha256": sha256}, target_path, {"custom": {"version": approved.version, **custom}}
+    )
     present = tip.targets.targets.get(target_path)
     if present == wanted:
         return

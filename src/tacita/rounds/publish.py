@@ -22,19 +22,23 @@ DELTA_BASES = 4
 
 
 async def _sign(shop: Workshop, model: Model) -> None:
-    """Put a model's file among the targets and sign it into the chain. Repeating it changes nothing."""
-    if model.state == "rejected":
-        raise StepFailed(f"{model.version} was not measurably better; it can't be signed")
+    """Put a model's file among the targets and sign it into the chain. Repeating it changes nothing.
+
+    Raises:
+        NotApproved: its evaluation is missing or was not passed.
+    """
+    approved = await run_transaction(shop.pool, lambda connection: registry.approved(connection, model.version))
     await shop.blobs.put_named(
         f"targets/{model.sha256}.{model.target_name}", await shop.blobs.get(model.sha256), immutable=True
     )
-    custom = {"version": model.version, "base_version": model.base_version, "format": model.format}
-    signers = trust.signers(shop.role_keys)
-    await trust.publish(shop.blobs, signers, model.target_name, model.size_bytes, model.sha256, custom, shop.clock())
+    custom = {"base_version": model.base_version, "format": model.format}
+    signers, size = trust.signers(shop.role_keys), model.size_bytes
+    await trust.publish(shop.blobs, signers, approved, model.target_name, size, model.sha256, custom, shop.clock())
 
 
 async def _sign_deltas(shop: Workshop, model: Model) -> list[Delta]:
     """Make and sign the model's deltas. They are deterministic, so repeating it changes nothing."""
+    approved = await run_transaction(shop.pool, lambda connection: registry.approved(connection, model.version))
     models = await run_transaction(shop.pool, registry.everything)
     bases = [m for m in models if m.state == "published" and m.number < model.number][-DELTA_BASES:]
     made = []
@@ -44,9 +48,9 @@ async def _sign_deltas(shop: Workshop, model: Model) -> list[Delta]:
             continue
         delta = Delta(model.version, base.version, await shop.blobs.put(data), len(data))
         await shop.blobs.put_named(f"targets/{delta.sha256}.{delta.target_name}", data, immutable=True)
-        custom = {"version": model.version, "base_version": base.version, "format": DELTA_FORMAT}
-        signers = trust.signers(shop.role_keys)
-        await trust.publish(shop.blobs, signers, delta.target_name, len(data), delta.sha256, custom, shop.clock())
+        custom = {"base_version": base.version, "format": DELTA_FORMAT}
+        signers, name = trust.signers(shop.role_keys), delta.target_name
+        await trust.publish(shop.blobs, signers, approved, name, len(data), delta.sha256, custom, shop.clock())
         made.append(delta)
     return made
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from tacita.models.approval import Approved, NotApproved
 from tacita.store.connection import Connection
 
 _SELECT = (
@@ -78,6 +79,18 @@ async def get(connection: Connection, version: str) -> Model | None:
     cursor = await connection.execute(f"{_SELECT} WHERE version = %s", [version])
     row = await cursor.fetchone()
     return None if row is None else Model(*row)
+
+
+async def approved(connection: Connection, version: str) -> Approved:
+    """Return the leave to sign a model, of what its row says now.
+
+    Raises:
+        NotApproved: there is no such model, it was rejected, or its evaluation is missing or was not passed.
+    """
+    model = await get(connection, version)
+    if model is None or model.state == "rejected":
+        raise NotApproved(f"{version} is no model that was found measurably better; it can't be signed")
+    return Approved(version, model.target_name, model.sha256, model.round, model.evaluation)
 
 
 async def latest(connection: Connection) -> Model | None:
