@@ -1,4 +1,4 @@
-"""What may be signed: nothing without an evaluation that was passed, but for the model that a deployment starts with."""
+"""What may be signed: nothing without a passed evaluation, but for the model that a deployment starts with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
