@@ -39,7 +39,7 @@ _FOLDER_VARIABLE = "TACITA_SERVE_FOLDER"
 _DSN_VARIABLE = "TACITA_SERVE_DSN"
 _WATCH_S = 0.5
 _READY_WITHIN_S = 60
-_MIGRATE_ATTEMPTS = 5
+_MIGRATED_WITHIN_S = 60
 _WORKER_HEALTHY_WITHIN_S = 30  # a worker answers its supervisor only once it has imported us: seconds on a busy machine
 
 _log = structlog.get_logger()
@@ -86,13 +86,14 @@ def migrate_patiently(database: Database) -> None:
     """Bring the schema up to date, again where the embedded server died meanwhile: its watcher isn't there yet.
 
     Raises:
-        StoreUnavailable: an own server doesn't answer, or the embedded one dies again and again.
+        StoreUnavailable: an own server doesn't answer, or the embedded one doesn't within a minute (it may recover).
     """
-    for attempts_left in reversed(range(_MIGRATE_ATTEMPTS)):
+    deadline = time.monotonic() + _MIGRATED_WITHIN_S
+    while True:
         try:
             migrate(database.dsn)
         except StoreUnavailable:
-            if database.embedded is None or attempts_left == 0:
+            if database.embedded is None or time.monotonic() > deadline:
                 raise
             time.sleep(_WATCH_S)
             database.embedded.ensure_running()
