@@ -60,8 +60,8 @@ class FrontDoor:
     runner: asyncio.Runner
     now: datetime = NOW
 
-    def get(self, path: str) -> httpx.Response:
-        return self.runner.run(self.client.get(path))
+    def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        return self.runner.run(self.client.get(path, headers=headers))
 
     def post(self, path: str, body: bytes | dict[str, Any]) -> httpx.Response:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()

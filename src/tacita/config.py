@@ -42,6 +42,8 @@ class Settings(BaseSettings):
         max_connections: open at one API worker at once; more are closed.
         kek_source: where the key-encryption key is kept (`crypto/providers`); left out, `TACITA_KEK` if it is set, else
             a file beside the keys.
+        blobs: an S3 bucket for models and signed metadata, as `s3://bucket/prefix`, instead of the deployment's folder;
+            region, credentials and endpoint come from the environment, as `AWS_…`.
         attestation: whether an enrolment must carry an App Attest attestation (contract §5.4).
         attestation_app_ids: the apps it may be of, each as `<team id>.<bundle id>`.
         attestation_environment: which of Apple's attestation services it may be from.
@@ -61,6 +63,7 @@ class Settings(BaseSettings):
     body_within_s: float = Field(default=30, gt=0, le=3_600)
     max_connections: int = Field(default=2_000, ge=1, le=1_000_000)
     kek_source: str | None = Field(default=None, min_length=1)
+    blobs: str | None = Field(default=None, pattern=r"^s3://[^/]+")
     attestation: Literal["off", "required"] = "off"
     attestation_app_ids: list[Annotated[str, Field(pattern=r"^[A-Z0-9]{10}\.[A-Za-z0-9.-]+$")]] = []
     attestation_environment: Environment = "production"

@@ -1,13 +1,10 @@
 """AWS KMS over its real wire protocol: boto3 against the moto server, in a process of its own."""
 
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cloud.loopback import free_port
+from tests.cloud.loopback import free_port, moto
 from tests.sealed import Sealed, rotate, sealed_deployment
 
 from tacita import config
@@ -22,27 +19,8 @@ KEK = bytes(range(32))
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            _wait_for(url)
-            yield url
-        finally:
-            server.terminate()
-
-
-def _wait_for(url: str) -> None:
-    import httpx
-
-    for _ in range(300):
-        try:
-            httpx.get(f"{url}/moto-api/", timeout=1, trust_env=False)
-        except httpx.HTTPError:
-            time.sleep(0.2)
-        else:
-            return
-    raise AssertionError("the moto server never answered")
+    with moto() as url:
+        yield url
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tacita.config import Deployment
 from tacita.crypto.enrolment_keys import EnrolmentKeys
 from tacita.rounds.launchers.local import LocalLauncher
 from tacita.rounds.workshop import Workshop
-from tacita.store.blobs import local_blobs
+from tacita.store.blobs import open_blobs
 from tacita.store.connection import Pool, open_pool
 from tacita.store.migrate import migrate
 
@@ -30,7 +30,7 @@ async def open_workshop(deployment: Deployment, dsn: str) -> AsyncIterator[Works
         yield Workshop(
             pool=pool,
             keyring=keyring,
-            blobs=local_blobs(deployment.blobs),
+            blobs=open_blobs(deployment.settings.blobs, deployment.blobs),
             launcher=LocalLauncher(deployment.settings.training_timeout_seconds),
             runs=deployment.runs,
             round_size=deployment.settings.round_size,
@@ -52,7 +52,7 @@ async def open_door(deployment: Deployment, dsn: str) -> AsyncIterator[Door]:
             keyring=keyring,
             enrolment_keys=EnrolmentKeys(keyring),
             ledger_key=keyring.ledger_key(),
-            blobs=local_blobs(deployment.blobs),
+            blobs=open_blobs(deployment.settings.blobs, deployment.blobs),
             clock=system_clock,
             rate=RateLimit.open(
                 deployment.rates,
