@@ -20,6 +20,7 @@ from tacita.cli import (
     round_,
     serve,
     statement,
+    trust,
 )
 from tacita.cli.screen import complain
 from tacita.errors import TacitaError
@@ -37,6 +38,7 @@ app.command("serve")(serve.serve)
 app.add_typer(round_.app, name="round")
 app.add_typer(model.app, name="model")
 app.add_typer(keys.app, name="keys")
+app.add_typer(trust.app, name="trust")
 app.add_typer(device.app, name="device")
 app.add_typer(fleet.app, name="fleet")
 privacy.app.command("report")(report.report)

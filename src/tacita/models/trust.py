@@ -193,6 +193,12 @@ async def publish(
     await pen.renew(tip, Targets.type)
 
 
+async def signed_targets(storage: NamedStorage, now: datetime) -> dict[str, str]:
+    """Return the SHA-256, in hex, of every target in the chain, by its path."""
+    tip = await (await _pen(storage, {}, now)).tip()
+    return {path: target.hashes["sha256"] for path, target in tip.targets.targets.items()}
+
+
 def _ageing(signed: Signed, now: datetime) -> bool:
     return signed.expires - now < LIFETIMES[signed.type] / 2
 

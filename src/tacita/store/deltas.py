@@ -36,3 +36,9 @@ async def find(connection: Connection, version: str, base_version: str) -> Delta
     )
     row = await cursor.fetchone()
     return None if row is None else Delta(*row)
+
+
+async def everything(connection: Connection) -> list[Delta]:
+    """Return all deltas."""
+    cursor = await connection.execute("SELECT version, base_version, sha256, size_bytes FROM deltas")
+    return [Delta(*row) for row in await cursor.fetchall()]
