@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.chain import Chain, Cut, Killed, just_now, serving
 
-from tacita.models import trust
+from tacita.models import roots, trust
 from tacita.models.approval import Approved
 from tacita.models.roots import ROLES, TrustError
 from tacita.models.trusted_client import UntrustedModel, fetch_verified
@@ -255,3 +255,31 @@ def test_a_model_cut_off_on_its_way_is_refused_with_a_typed_error(
     monkeypatch.setattr("tests.chain._Handler.copyfile", lambda _self, source, output: output.write(source.read()[:5]))
     with pytest.raises(UntrustedModel):
         chain.fetch("one.json")
+
+
+@pytest.mark.parametrize("signing", [1, 2])
+def test_a_root_signed_elsewhere_is_installed_when_enough_of_its_keys_signed_it(chain: Chain, signing: int) -> None:
+    chain.appoint({"root": trust.generate_role_keys()["root"], "root-2": trust.generate_role_keys()["root"]})
+    offline = [trust.signer(chain.keys.pop(name)) for name in ("root", "root-2")]
+    root = roots.successor(asyncio.run(roots.walk(chain.blobs))[-1], just_now().replace(microsecond=0))
+    roots.sign(root, offline[:signing])
+
+    async def install() -> None:
+        await trust.install(chain.blobs, trust.signers(chain.keys), root, just_now())
+
+    if signing < 2:
+        with pytest.raises(TrustError, match="root 3 is not trusted"):
+            asyncio.run(install())
+    else:
+        asyncio.run(install())
+    assert ("3.root.json" in chain.metadata()) == (signing == 2)
+    assert chain.fetch("one.json") == ONE
+
+
+def test_a_refresh_leaves_a_root_whose_keys_are_elsewhere_alone(bare: Chain) -> None:
+    bare.start(age=200 * DAY)
+    del bare.keys["root"]
+
+    bare.refresh()
+
+    assert _versions(bare) == {"root": 1, "targets": 2, "snapshot": 2, "timestamp": 2}
