@@ -16,7 +16,7 @@ from tacita.crypto.envelope import signature_matches
 from tacita.privacy.policy import BUDGET_CAP
 from tacita.store import contributions, rounds
 from tacita.store.connection import run_transaction
-from tacita.store.sealing import ledger_tag, open_device_keys
+from tacita.store.sealing import ledger_tag, new_round_key, open_device_keys
 from tacita.store.submissions import Accepted
 
 DEVICES = [f"{number:064x}" for number in range(1, 13)]
@@ -152,7 +152,7 @@ def test_a_batch_goes_into_the_round_that_collects_when_it_commits(front: FrontD
 
 async def _next_round(front: FrontDoor, connection: Any) -> None:
     await rounds.advance(connection, 1, rounds.State.COLLECTING, rounds.State.CLOSED, front.now)
-    await rounds.open_next(connection, 2, front.door.keyring.seal(bytes(32), "round/2"), front.now)
+    await rounds.open_next(connection, 2, new_round_key(front.door.keyring, 2), front.now)
 
 
 def test_a_retry_of_what_was_accepted_when_it_was_fresh_is_answered_200(front: FrontDoor) -> None:
