@@ -1,7 +1,8 @@
 """`tacita trust`: the keys that sign models."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -10,7 +11,15 @@ from tacita.cli.parts import with_workshop
 from tacita.rounds.rotation import rotate as rotate_roles
 
 app = typer.Typer(help="The keys that sign models.", no_args_is_help=True)
-Role = Literal["root", "targets", "snapshot", "timestamp"]
+
+
+class Role(StrEnum):
+    """A role of the signed chain."""
+
+    ROOT = "root"
+    TARGETS = "targets"
+    SNAPSHOT = "snapshot"
+    TIMESTAMP = "timestamp"
 
 
 @app.command()
@@ -19,7 +28,8 @@ def rotate(
     role: Annotated[list[Role], typer.Option(help="Whose key to replace; give it once for each.")],
 ) -> None:
     """Replace keys of roles, also stolen ones, while the server runs; devices follow from the root that they have."""
-    strange = with_workshop(folder, lambda shop: rotate_roles(shop, list(dict.fromkeys(role))))
+    replaced = list(dict.fromkeys(each.value for each in role))
+    strange = with_workshop(folder, lambda shop: rotate_roles(shop, replaced))
     for path in strange:
         screen.say(f"no longer signed, as the registry doesn't know it: {path}")
-    screen.say(f"new keys sign for: {', '.join(dict.fromkeys(role))}")
+    screen.say(f"new keys sign for: {', '.join(replaced)}")
