@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
+from tests.adversary import dump
 from tests.graphs import graph
 from tests.serving import served
 
@@ -66,18 +66,6 @@ async def _plant(url: str) -> list[str]:
     return ids
 
 
-def _dump(dsn: str) -> bytes:
-    """Return every row of every table as text."""
-    dumped = []
-    with psycopg.connect(dsn) as connection:
-        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-        for (table,) in tables:
-            copied = psycopg.sql.SQL("COPY {} TO STDOUT").format(psycopg.sql.Identifier(table))
-            with connection.cursor().copy(copied) as copy:
-                dumped += [bytes(part) for part in copy]
-    return b"".join(dumped)
-
-
 def _disk(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
 
@@ -98,10 +86,10 @@ def test_no_plaintext_node_survives_in_the_database_or_on_the_disk(tmp_path: Pat
     with served(folder) as url:
         ids = asyncio.run(_plant(url))
         with config.load(folder).database() as database:
-            dump = _dump(database.dsn)
+            dumped = dump(database.dsn)
 
     disk = _disk(folder)
 
-    assert CANARY_APP.encode() in dump, "the search must be able to find what is kept"
+    assert CANARY_APP.encode() in dumped, "the search must be able to find what is kept"
     assert CANARY_APP.encode() in disk, "the search must be able to find what is kept"
-    assert [trace for trace in _traces(ids) if trace in dump or trace in disk] == []
+    assert [trace for trace in _traces(ids) if trace in dumped or trace in disk] == []
